@@ -1,0 +1,129 @@
+package coldkeep
+
+import "time"
+
+// Unit is the type of an appliance, which picks the rules of a profile.
+type Unit string
+
+// The unit types that programmes name.
+const (
+	Refrigerator Unit = "refrigerator"
+	Freezer      Unit = "freezer"
+	UltraCold    Unit = "ultra-cold"
+)
+
+// ParseUnit reads a unit type; any other word is EINVALID.
+func ParseUnit(s string) (Unit, error) {
+	switch u := Unit(s); u {
+	case Refrigerator, Freezer, UltraCold:
+		return u, nil
+	}
+	return "", Errorf(EINVALID, "unit %q: want refrigerator, freezer or ultra-cold", s)
+}
+
+// Site is a clinic's place as the registry knows it.
+type Site struct {
+	ID       SiteID `json:"id"`
+	Name     string `json:"name"`
+	VFCPIN   string `json:"vfc_pin,omitempty"` // Vaccines for Children provider number
+	TimeZone string `json:"time_zone"`         // IANA name
+}
+
+// Appliance is a fridge or freezer that holds vaccine.
+type Appliance struct {
+	ID        ApplianceID `json:"id"`
+	Site      SiteID      `json:"site"`
+	Name      string      `json:"name"`
+	Unit      Unit        `json:"unit"`
+	Profile   string      `json:"profile"` // such as "cdc"
+	InService bool        `json:"in_service"`
+}
+
+// Assignment says that a probe stood in an appliance over a span of time.
+type Assignment struct {
+	Series
+	Appliance ApplianceID `json:"appliance"`
+	From      time.Time   `json:"from"`
+	To        *time.Time  `json:"to"` // absent: still there
+}
+
+// Covers reports whether at lies in the span [From, To).
+func (a *Assignment) Covers(at time.Time) bool {
+	return !at.Before(a.From) && (a.To == nil || at.Before(*a.To))
+}
+
+// Device is an agent's account on the broker.
+type Device struct {
+	Site         SiteID  `json:"site"`
+	Agent        AgentID `json:"agent"`
+	SecretSHA256 string  `json:"secret_sha256"` // hex SHA-256 of its random password
+	Revoked      bool    `json:"revoked"`
+}
+
+// OnCall says who is told when a site's appliance alarms.
+type OnCall struct {
+	Site        SiteID   `json:"site"`
+	Webhooks    []string `json:"webhooks,omitempty"` // URLs that receive alerts as JSON
+	Emails      []string `json:"emails,omitempty"`
+	RepeatAfter int      `json:"repeat_after_s"` // seconds until an unanswered alert is told again
+}
+
+// Mirror is what the collector needs of the registry's truth, as one revision.
+type Mirror struct {
+	Revision    int64        `json:"revision"`
+	Sites       []Site       `json:"sites"`
+	Appliances  []Appliance  `json:"appliances"`
+	Assignments []Assignment `json:"assignments"`
+	Devices     []Device     `json:"devices"`
+	OnCall      []OnCall     `json:"on_call"`
+}
+
+// Appliance finds an appliance by id.
+func (m *Mirror) Appliance(id ApplianceID) (Appliance, bool) {
+	for _, a := range m.Appliances {
+		if a.ID == id {
+			return a, true
+		}
+	}
+	return Appliance{}, false
+}
+
+// Interval is the temperature log of one probe over a quarter of an hour.
+type Interval struct {
+	Appliance ApplianceID `json:"appliance"`
+	Probe     string      `json:"probe"` // "site/agent/probe"
+	From      time.Time   `json:"from"`  // on the quarter hour, UTC
+	To        time.Time   `json:"to"`
+	Min       Temperature `json:"min"` // null when no reading could be believed
+	MinAt     *time.Time  `json:"min_at"`
+	Max       Temperature `json:"max"`
+	MaxAt     *time.Time  `json:"max_at"`
+	Mean      Temperature `json:"mean"`
+	Readings  int         `json:"readings"` // believed readings
+	GapSec    int         `json:"gap_s"`    // seconds without any record beyond the profile's gap limit
+	FaultSec  int         `json:"fault_s"`  // seconds in which the probe reported a fault
+	Revision  int         `json:"revision"`
+}
+
+// State is how an appliance stands, for people.
+type State string
+
+// The states, from best to worst.
+const (
+	StateOK        State = "ok"
+	StateWarning   State = "warning"   // out of range, no rule with an alert has been met
+	StateFault     State = "fault"     // the probe reports a fault
+	StateNoData    State = "no-data"   // nothing has come for longer than the profile allows
+	StateExcursion State = "excursion" // an excursion that calls for action is open
+)
+
+// ApplianceStatus is the latest of an appliance.
+type ApplianceStatus struct {
+	Appliance ApplianceID `json:"appliance"`
+	Probe     string      `json:"probe"`
+	At        *time.Time  `json:"at"` // latest record
+	Celsius   Temperature `json:"celsius"`
+	Quality   Quality     `json:"quality,omitempty"`
+	State     State       `json:"state"`
+	Online    bool        `json:"online"` // the agent's link
+}

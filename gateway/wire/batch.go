@@ -1,0 +1,226 @@
+package wire
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"strconv"
+
+	"github.com/coldkeep/coldkeep"
+)
+
+// BadRecord is a record of a readable batch that cannot be stored as what it
+// claims to be. It keeps its place in the epoch.
+type BadRecord struct {
+	Seq    int64
+	Raw    []byte // as it came
+	Reason string
+}
+
+// AppendBatch appends the JSON of b, uncompressed.
+func AppendBatch(out []byte, b *Batch) []byte {
+	out = append(out, `{"v":1,"epoch":`...)
+	out = appendString(out, b.Epoch)
+	out = append(out, `,"seq":`...)
+	out = strconv.AppendInt(out, b.Seq, 10)
+	out = append(out, `,"oldest":`...)
+	out = strconv.AppendInt(out, b.Oldest, 10)
+	out = append(out, `,"clock":`...)
+	out = appendString(out, b.Clock)
+	if b.Config != 0 {
+		out = append(out, `,"cfg":`...)
+		out = strconv.AppendInt(out, b.Config, 10)
+	}
+	out = append(out, `,"records":[`...)
+	for i := range b.Records {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendRecord(out, &b.Records[i])
+	}
+	out = append(out, ']')
+	if b.Seal != nil {
+		seal, _ := json.Marshal(b.Seal) // two integers and three strings always marshal
+		out = append(append(out, `,"seal":`...), seal...)
+	}
+	return append(out, '}')
+}
+
+func appendRecord(out []byte, r *Record) []byte {
+	out = append(out, '{')
+	if r.IsEvent() {
+		out = append(out, `"e":`...)
+		out = appendString(out, r.Event)
+		out = append(out, ',')
+	}
+	if r.Probe != "" {
+		out = append(out, `"p":`...)
+		out = appendString(out, string(r.Probe))
+		out = append(out, ',')
+	}
+	out = append(out, `"t":`...)
+	out = strconv.AppendInt(out, r.At, 10)
+	if !r.IsEvent() {
+		out = append(out, `,"c":`...)
+		if r.Celsius.Known() {
+			out = r.Celsius.AppendText(out)
+		} else {
+			out = append(out, "null"...)
+		}
+	}
+	for _, f := range [...]struct {
+		name string
+		v    coldkeep.Temperature
+	}{{`,"r":`, r.Raw}, {`,"lo":`, r.Lo}, {`,"hi":`, r.Hi}} {
+		if f.v.Known() {
+			out = f.v.AppendText(append(out, f.name...))
+		}
+	}
+	if r.Quality != "" {
+		out = appendString(append(out, `,"q":`...), string(r.Quality))
+	}
+	if r.Detail != "" {
+		out = appendString(append(out, `,"d":`...), r.Detail)
+	}
+	return append(out, '}')
+}
+
+func appendString(out []byte, s string) []byte {
+	b, _ := json.Marshal(s) // a string always marshals
+	return append(out, b...)
+}
+
+type rawBatch struct {
+	V       int               `json:"v"`
+	Epoch   string            `json:"epoch"`
+	Seq     int64             `json:"seq"`
+	Oldest  int64             `json:"oldest"`
+	Clock   string            `json:"clock"`
+	Config  int64             `json:"cfg"`
+	Records []json.RawMessage `json:"records"`
+	Seal    *Seal             `json:"seal"`
+}
+
+type rawRecord struct {
+	P  string               `json:"p"`
+	T  *int64               `json:"t"`
+	C  coldkeep.Temperature `json:"c"`
+	R  coldkeep.Temperature `json:"r"`
+	Lo coldkeep.Temperature `json:"lo"`
+	Hi coldkeep.Temperature `json:"hi"`
+	Q  coldkeep.Quality     `json:"q"`
+	E  string               `json:"e"`
+	D  string               `json:"d"`
+}
+
+// earliest is 2000-01-01: no reading of ours is older, and a device whose clock
+// was never set reports 1970.
+const earliest = 946_684_800_000
+
+// DecodeBatch reads the payload of readings, gzipped or not. A record whose time
+// is after latest (ms) or that is malformed is given as a BadRecord under its own
+// seq, and Records holds the zero Record in its place; the rest is good. A payload
+// that cannot be read as a batch at all is EINVALID.
+func DecodeBatch(payload []byte, latest int64) (*Batch, []BadRecord, error) {
+	if len(payload) > MaxPayload {
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "payload of %d bytes, at most %d are allowed", len(payload), MaxPayload)
+	}
+	payload, err := inflate(payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	var raw rawBatch
+	if err := json.Unmarshal(payload, &raw); err != nil {
+		return nil, nil, coldkeep.Wrap(err, coldkeep.EINVALID, "wire.DecodeBatch", "payload is not a batch: %v", err)
+	}
+	switch {
+	case raw.V != Version:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch version %d, want %d", raw.V, Version)
+	case !ValidEpoch(raw.Epoch):
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch epoch %.40q is not a ULID", raw.Epoch)
+	case raw.Seq < 1 || raw.Seq > 1<<53:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch seq %d: they start at 1", raw.Seq)
+	case raw.Oldest < 0 || raw.Oldest > raw.Seq:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch oldest %d is beyond its seq %d", raw.Oldest, raw.Seq)
+	case len(raw.Records) == 0 && raw.Seal == nil:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch is empty")
+	case len(raw.Records) > MaxRecords:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch of %d records, at most %d are allowed", len(raw.Records), MaxRecords)
+	case raw.Config < 0:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch cfg %d is negative", raw.Config)
+	}
+	switch raw.Clock {
+	case ClockNTP, ClockRTC, ClockUnsynced, "":
+	default:
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch clock %.20q: want ntp, rtc or unsynced", raw.Clock)
+	}
+	b := &Batch{Epoch: raw.Epoch, Seq: raw.Seq, Oldest: max(raw.Oldest, 1), Clock: raw.Clock, Config: raw.Config,
+		Records: make([]Record, len(raw.Records)), Seal: raw.Seal}
+	var bad []BadRecord
+	for i, msg := range raw.Records {
+		rec, reason := decodeRecord(msg, latest)
+		if reason != "" {
+			bad = append(bad, BadRecord{Seq: b.Seq + int64(i), Raw: append([]byte(nil), msg...), Reason: reason})
+			continue
+		}
+		b.Records[i] = rec
+	}
+	return b, bad, nil
+}
+
+func decodeRecord(msg []byte, latest int64) (Record, string) {
+	none := coldkeep.NoTemperature
+	raw := rawRecord{C: none, R: none, Lo: none, Hi: none}
+	if err := json.Unmarshal(msg, &raw); err != nil {
+		return Record{}, "not a record: " + err.Error()
+	}
+	r := Record{Probe: coldkeep.ProbeID(raw.P), Celsius: raw.C, Raw: raw.R, Lo: raw.Lo, Hi: raw.Hi, Quality: raw.Q, Event: raw.E, Detail: raw.D}
+	switch {
+	case raw.T == nil:
+		return Record{}, "no time t"
+	case *raw.T < earliest:
+		return Record{}, "time t " + strconv.FormatInt(*raw.T, 10) + " is before 2000"
+	case *raw.T > latest:
+		return Record{}, "time t " + strconv.FormatInt(*raw.T, 10) + " is in the future"
+	case !r.IsEvent() && !ValidProbe(raw.P), r.IsEvent() && raw.P != "" && !ValidProbe(raw.P):
+		return Record{}, "probe name p is not [A-Za-z0-9._:-]{1,64}"
+	case len(raw.E) > 64 || len(raw.D) > 1024:
+		return Record{}, "event text is too long"
+	case !r.IsEvent() && !raw.Q.Valid():
+		return Record{}, "quality q is not one of the contract's codes"
+	case !r.IsEvent() && !r.Celsius.Known() && !raw.Q.NoValue():
+		return Record{}, "no value c and no quality q that says why"
+	case !r.IsEvent() && r.Celsius.Known() && raw.Q.NoValue():
+		return Record{}, "a value c beside quality " + string(raw.Q) + ", which means none"
+	}
+	r.At = *raw.T
+	return r, ""
+}
+
+// Compress gzips a payload.
+func Compress(payload []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(payload) // a bytes.Buffer does not fail
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func inflate(payload []byte) ([]byte, error) {
+	if len(payload) < 2 || payload[0] != 0x1f || payload[1] != 0x8b {
+		return payload, nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(payload))
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "wire.inflate", "payload is not gzip: %v", err)
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "wire.inflate", "gzip payload is broken: %v", err)
+	}
+	if len(out) > maxInflated {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "gzip payload unfolds to more than %d bytes", maxInflated)
+	}
+	return out, nil
+}
