@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/coldkeep/coldkeep"
 )
@@ -185,8 +187,11 @@ func decodeRecord(msg []byte, latest int64) (Record, string) {
 		return Record{}, "time t " + strconv.FormatInt(*raw.T, 10) + " is in the future"
 	case !r.IsEvent() && !ValidProbe(raw.P), r.IsEvent() && raw.P != "" && !ValidProbe(raw.P):
 		return Record{}, "probe name p is not [A-Za-z0-9._:-]{1,64}"
-	case len(raw.E) > 64 || len(raw.D) > 1024:
-		return Record{}, "event text is too long"
+	case r.IsEvent() && !ValidName(raw.E):
+		return Record{}, "event e is not [a-z0-9-]{1,64}"
+	case len(raw.D) > 1024 || strings.ContainsFunc(raw.D, unicode.IsControl):
+		// A control character could forge the canonical bytes' separator.
+		return Record{}, "detail d is longer than 1024 bytes or has control characters"
 	case !r.IsEvent() && !raw.Q.Valid():
 		return Record{}, "quality q is not one of the contract's codes"
 	case !r.IsEvent() && !r.Celsius.Known() && !raw.Q.NoValue():
