@@ -48,3 +48,11 @@ type Bucket struct {
 	Gaps   int         `json:"gaps"`   // silences beyond the profile's limit that touch it
 	Faults int         `json:"faults"` // records in which the probe gave no value
 }
+
+// LiveEvent tells a screen that something about an appliance has changed, so that
+// it asks for the rest itself. It holds no data of its own.
+type LiveEvent struct {
+	Type      string      `json:"type"` // "status", "excursion" or "alert"
+	Site      SiteID      `json:"site"`
+	Appliance ApplianceID `json:"appliance"`
+}
