@@ -88,6 +88,17 @@ func (m *Mirror) Appliance(id ApplianceID) (Appliance, bool) {
 	return Appliance{}, false
 }
 
+// IntervalLength is the length of an Interval of the temperature log, which
+// begins on the quarter hour UTC.
+const IntervalLength = 15 * time.Minute
+
+// IntervalStart returns the start of the interval in which a time lies, both in
+// ms since 1970-01-01 UTC.
+func IntervalStart(at int64) int64 {
+	q := IntervalLength.Milliseconds()
+	return at - ((at%q)+q)%q
+}
+
 // Interval is the temperature log of one probe over a quarter of an hour.
 type Interval struct {
 	Appliance ApplianceID `json:"appliance"`

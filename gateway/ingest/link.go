@@ -1,0 +1,146 @@
+package ingest
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/wire"
+)
+
+// LinkConfig says which broker the collector reads from.
+type LinkConfig struct {
+	Broker   string // tcp://, ssl:// or ws:// URL
+	ClientID string // stable and unique on the broker
+	Username string
+	Password string
+	TLS      *tls.Config
+	Log      *slog.Logger
+}
+
+// Link is the collector's connection to the broker. It connects anew whenever it
+// is cut; what was under way is sent again by the agents, which trust only acks.
+type Link struct {
+	cfg LinkConfig
+
+	mu     sync.Mutex
+	client mqtt.Client // nil while away
+}
+
+// NewLink makes a link; Run connects it.
+func NewLink(cfg LinkConfig) *Link { return &Link{cfg: cfg} }
+
+// Connected reports whether the broker is there.
+func (l *Link) Connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.client != nil && l.client.IsConnectionOpen()
+}
+
+const (
+	connectTimeout = 10 * time.Second
+	backoffFirst   = 200 * time.Millisecond
+	backoffMost    = 15 * time.Second
+)
+
+// Run keeps the link up until ctx ends and hands every message to handle, one at
+// a time; while handle waits, the connection is not read from.
+func (l *Link) Run(ctx context.Context, handle func(context.Context, Message)) error {
+	wait := backoffFirst
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := l.session(ctx, handle)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > backoffMost {
+			wait = backoffFirst
+		}
+		l.cfg.Log.Warn("broker is away; connecting again", "broker", l.cfg.Broker, "user", l.cfg.Username, "error", err)
+		// Jitter keeps many collectors from coming back in one moment.
+		if err := (coldkeep.RealClock{}).Sleep(ctx, wait/2+rand.N(wait/2+1)); err != nil {
+			return nil
+		}
+		wait = min(wait*2, backoffMost)
+	}
+	return nil
+}
+
+// session is one connection, from connecting to its loss.
+func (l *Link) session(ctx context.Context, handle func(context.Context, Message)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lost := make(chan error, 1)
+	opts := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID(l.cfg.ClientID).
+		SetUsername(l.cfg.Username).SetPassword(l.cfg.Password).SetTLSConfig(l.cfg.TLS).
+		// Own reconnecting: with paho's a token may finish without an error for a message
+		// that was never delivered.
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
+		SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).SetKeepAlive(30 * time.Second).SetOrderMatters(true).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err }).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+			handle(ctx, Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
+		})
+	client := mqtt.NewClient(opts)
+	if err := wait(ctx, client.Connect(), connectTimeout); err != nil {
+		client.Disconnect(0)
+		return err
+	}
+	defer client.Disconnect(100)
+	sub := client.SubscribeMultiple(map[string]byte{
+		wire.Prefix + "+/+/" + wire.LeafStatus:   1,
+		wire.Prefix + "+/+/" + wire.LeafReadings: 1,
+	}, nil)
+	if err := wait(ctx, sub, connectTimeout); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.client = client
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.client = nil
+		l.mu.Unlock()
+	}()
+	l.cfg.Log.Info("connected to the broker", "broker", l.cfg.Broker)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-lost:
+		return err
+	}
+}
+
+// wait waits for a token. An unfinished token has no error, so the time-out must
+// be told apart.
+func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-timer.C:
+		return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "broker did not answer within %v", limit)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Publish sends a message with QoS 1 and does not wait for the broker's PUBACK,
+// which proves nothing. EUNAVAILABLE when the broker is away.
+func (l *Link) Publish(_ context.Context, topic string, retained bool, payload []byte) error {
+	l.mu.Lock()
+	client := l.client
+	l.mu.Unlock()
+	if client == nil || !client.IsConnectionOpen() {
+		return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "broker %s is away", l.cfg.Broker)
+	}
+	client.Publish(topic, 1, retained, payload)
+	return nil
+}
