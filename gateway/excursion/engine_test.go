@@ -1,0 +1,281 @@
+package excursion
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/coldkeep/coldkeep"
+)
+
+const minute = int64(60_000)
+
+func milli(v int64, scale coldkeep.Scale) coldkeep.Threshold {
+	return coldkeep.Threshold{Milli: v, Scale: scale}
+}
+
+// drawUnit makes rules of every type, in both units, around a refrigerator's range.
+func drawUnit(t *rapid.T) *coldkeep.UnitRules {
+	u := &coldkeep.UnitRules{Low: milli(2000, 'C'), High: milli(8000, 'C'), RangeSource: "test"}
+	if rapid.Bool().Draw(t, "fahrenheit") {
+		u.Low, u.High = milli(36_000, 'F'), milli(46_000, 'F')
+	}
+	u.CloseAfter = rapid.IntRange(1, 20).Draw(t, "close")
+	u.MaxGap = rapid.IntRange(5, 40).Draw(t, "gap")
+	all := []coldkeep.Action{coldkeep.ActionLog, coldkeep.ActionWarn, coldkeep.ActionAlert, coldkeep.ActionHold}
+	for i := range rapid.IntRange(0, 6).Draw(t, "rules") {
+		r := coldkeep.Rule{Source: "test", OrAt: rapid.Bool().Draw(t, fmt.Sprint("orat", i)),
+			Kind: rapid.SampledFrom([]coldkeep.Kind{coldkeep.TooWarm, coldkeep.TooCold}).Draw(t, fmt.Sprint("kind", i)),
+			Type: rapid.SampledFrom([]coldkeep.RuleType{coldkeep.Instant, coldkeep.Consecutive, coldkeep.Cumulative}).Draw(t, fmt.Sprint("type", i))}
+		warm := []coldkeep.Threshold{u.High, milli(10_000, 'C'), milli(50_000, 'F'), milli(7000, 'C')}
+		cold := []coldkeep.Threshold{u.Low, milli(0, 'C'), milli(33_000, 'F'), milli(3000, 'C')}
+		if r.Kind == coldkeep.TooWarm {
+			r.Beyond = rapid.SampledFrom(warm).Draw(t, fmt.Sprint("limit", i))
+		} else {
+			r.Beyond = rapid.SampledFrom(cold).Draw(t, fmt.Sprint("limit", i))
+		}
+		if r.Type != coldkeep.Instant {
+			r.Minutes = rapid.IntRange(1, 60).Draw(t, fmt.Sprint("minutes", i))
+		}
+		if r.Type == coldkeep.Cumulative {
+			r.Window = rapid.IntRange(1, 3).Draw(t, fmt.Sprint("window", i))
+		}
+		r.Actions = []coldkeep.Action{rapid.SampledFrom(all).Draw(t, fmt.Sprint("action", i))}
+		u.Rules = append(u.Rules, r)
+	}
+	return u
+}
+
+func drawSamples(t *rapid.T) []Sample {
+	n := rapid.IntRange(0, 60).Draw(t, "n")
+	at := int64(1_767_225_600_000)
+	temps := []coldkeep.Temperature{5000, 6000, 8000, 8001, 7778, 7777, 2000, 1999, 2222, 2223, 9000, 10_001, 11_000, 0, -1, 1000, 7500, 2500}
+	faults := []coldkeep.Quality{coldkeep.QualityRange, coldkeep.QualityCRC}
+	var out []Sample
+	for i := range n {
+		at += rapid.SampledFrom([]int64{0, 1000, minute, minute, 5 * minute, 10 * minute, 20*minute + 1, 41 * minute, 200 * minute}).Draw(t, fmt.Sprint("dt", i))
+		s := Sample{At: at, Seq: int64(i + 1)}
+		if rapid.IntRange(0, 9).Draw(t, fmt.Sprint("fault?", i)) == 0 {
+			s.Celsius, s.Quality = coldkeep.NoTemperature, rapid.SampledFrom(faults).Draw(t, fmt.Sprint("q", i))
+		} else {
+			s.Celsius = rapid.SampledFrom(temps).Draw(t, fmt.Sprint("c", i))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// The engine and the naive reading of the rules agree; so do any order of arrival
+// and any interruption between two samples.
+func TestEngineAgreesWithOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := drawUnit(t)
+		p := &coldkeep.Profile{Name: "test", Version: 1, RetentionYear: 3, Units: map[coldkeep.Unit]*coldkeep.UnitRules{coldkeep.Refrigerator: u}}
+		r, err := Compile(p, coldkeep.Refrigerator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples := drawSamples(t)
+		want := oracle(u, slices.Clone(samples))
+		same(t, "engine", Judge(r, slices.Clone(samples)), want)
+		same(t, "shuffled", Judge(r, rapid.Permutation(samples).Draw(t, "order")), want)
+
+		// Stopped and resumed from its marshalled state at some samples.
+		s, got := &State{}, []Finding(nil)
+		for i, in := range samples {
+			if rapid.IntRange(0, 3).Draw(t, fmt.Sprint("crash", i)) == 0 {
+				if s, err = UnmarshalState(s.Marshal(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Step(r, in, func(f Finding) { got = append(got, f) })
+		}
+		got = append(got, s.Open(r)...)
+		sortFindings(got)
+		same(t, "resumed", got, want)
+	})
+}
+
+func sortFindings(fs []Finding) {
+	slices.SortStableFunc(fs, func(a, b Finding) int {
+		if a.Start != b.Start {
+			return int(min(1, max(-1, a.Start-b.Start)))
+		}
+		return slices.Compare([]coldkeep.Kind{a.Kind}, []coldkeep.Kind{b.Kind})
+	})
+}
+
+func same(t *rapid.T, what string, got, want []Finding) {
+	t.Helper()
+	if len(got) == 0 && len(want) == 0 {
+		return
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s:\ngot  %+v\nwant %+v", what, got, want)
+	}
+}
+
+// A sensor fault never opens an excursion and never is an extreme.
+func TestNoExcursionFromFaults(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := mustCompile(t, "cdc", coldkeep.Refrigerator)
+		samples := drawSamples(t)
+		for i := range samples {
+			samples[i].Celsius, samples[i].Quality = coldkeep.NoTemperature, coldkeep.QualityRange
+		}
+		for _, f := range Judge(r, samples) {
+			if f.Kind == coldkeep.TooWarm || f.Kind == coldkeep.TooCold {
+				t.Fatalf("excursion from faults: %+v", f)
+			}
+		}
+	})
+}
+
+func mustCompile(t interface{ Fatal(...any) }, profile string, unit coldkeep.Unit) *Rules {
+	p, err := coldkeep.FindProfile(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Compile(p, unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// steady gives one reading a minute, count at each temperature in turn.
+func steady(temps ...coldkeep.Temperature) []Sample {
+	var out []Sample
+	for i, c := range temps {
+		out = append(out, Sample{At: int64(i+1) * minute, Seq: int64(i + 1), Celsius: c})
+	}
+	return out
+}
+
+func repeat(n int, c coldkeep.Temperature) []coldkeep.Temperature {
+	out := make([]coldkeep.Temperature, n)
+	for i := range out {
+		out[i] = c
+	}
+	return out
+}
+
+// Hand-computed cases of the CDC rules, at each boundary and one step to each side.
+func TestCDCBoundaries(t *testing.T) {
+	log, act := []coldkeep.Action{"log"}, []coldkeep.Action{"log", "alert", "hold"}
+	day := func(temps ...[]coldkeep.Temperature) []coldkeep.Temperature { return slices.Concat(temps...) }
+	for _, c := range []struct {
+		name    string
+		unit    coldkeep.Unit
+		temps   []coldkeep.Temperature
+		kind    coldkeep.Kind
+		rule    coldkeep.RuleType
+		actions []coldkeep.Action
+		outMin  int64
+	}{
+		// 8.000 °C is in range, 8.001 is not.
+		{"8.000 is in range", "refrigerator", repeat(60, 8000), "", "", nil, 0},
+		{"8.001 for one reading is logged", "refrigerator", day(repeat(5, 5000), repeat(1, 8001), repeat(15, 5000)), "too-warm", "instant", log, 1},
+		// 30 minutes from the first reading out to the last: 31 readings.
+		{"29 minutes out is logged", "refrigerator", day(repeat(5, 5000), repeat(30, 8001), repeat(15, 5000)), "too-warm", "instant", log, 30},
+		{"30 minutes out holds", "refrigerator", day(repeat(5, 5000), repeat(31, 8001), repeat(15, 5000)), "too-warm", "consecutive", act, 31},
+		// Pieces of 20 minutes: three of them make 60 within 24 hours.
+		{"two pieces of 20 minutes, the second is logged", "refrigerator", day(repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(15, 5000)), "too-warm", "instant", log, 20},
+		{"three pieces of 20 minutes hold", "refrigerator", day(repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(15, 5000)), "too-warm", "cumulative", act, 20},
+		{"2.000 is in range", "refrigerator", repeat(60, 2000), "", "", nil, 0},
+		{"1.999 for 14 minutes is logged", "refrigerator", day(repeat(5, 5000), repeat(15, 1999), repeat(15, 5000)), "too-cold", "instant", log, 15},
+		{"1.999 for 15 minutes holds", "refrigerator", day(repeat(5, 5000), repeat(16, 1999), repeat(15, 5000)), "too-cold", "consecutive", act, 16},
+		{"0.001 for one reading is logged", "refrigerator", day(repeat(5, 5000), repeat(1, 1), repeat(15, 5000)), "too-cold", "instant", log, 1},
+		{"0.000 freezes and holds at once", "refrigerator", day(repeat(5, 5000), repeat(1, 0), repeat(15, 5000)), "too-cold", "instant", act, 1},
+		{"-15.000 is in range", "freezer", repeat(120, -15_000), "", "", nil, 0},
+		{"-14.999 for 59 minutes is logged", "freezer", day(repeat(5, -20_000), repeat(60, -14_999), repeat(15, -20_000)), "too-warm", "instant", log, 60},
+		{"-14.999 for 60 minutes holds", "freezer", day(repeat(5, -20_000), repeat(61, -14_999), repeat(15, -20_000)), "too-warm", "consecutive", act, 61},
+		{"0.000 in a freezer is logged", "freezer", day(repeat(5, -20_000), repeat(1, 0), repeat(15, -20_000)), "too-warm", "instant", log, 1},
+		{"0.001 in a freezer thaws and holds", "freezer", day(repeat(5, -20_000), repeat(1, 1), repeat(15, -20_000)), "too-warm", "instant", act, 1},
+		{"-50.001 for 60 minutes holds", "freezer", day(repeat(5, -20_000), repeat(61, -50_001), repeat(15, -20_000)), "too-cold", "consecutive", act, 61},
+		{"-60.000 is in range", "ultra-cold", repeat(60, -60_000), "", "", nil, 0},
+		{"-59.999 for 30 minutes holds", "ultra-cold", day(repeat(5, -75_000), repeat(31, -59_999), repeat(15, -75_000)), "too-warm", "consecutive", act, 31},
+		{"-90.001 for 30 minutes holds", "ultra-cold", day(repeat(5, -75_000), repeat(31, -90_001), repeat(15, -75_000)), "too-cold", "consecutive", act, 31},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fs := Judge(mustCompile(t, "cdc", c.unit), steady(c.temps...))
+			if c.kind == "" {
+				if len(fs) != 0 {
+					t.Fatalf("got %+v", fs)
+				}
+				return
+			}
+			f := fs[len(fs)-1]
+			if f.Kind != c.kind || f.Rule != c.rule || !slices.Equal(f.Actions, c.actions) || f.OutMS != c.outMin*minute || f.End == 0 {
+				t.Fatalf("got %+v", f)
+			}
+		})
+	}
+}
+
+// A Fahrenheit limit is compared exactly: 46 °F is 7.777… °C, so 7.777 is in range
+// and 7.778 is not; 36 °F is 2.222… °C.
+func TestFahrenheitIsExact(t *testing.T) {
+	u := &coldkeep.UnitRules{Low: milli(36_000, 'F'), High: milli(46_000, 'F'), CloseAfter: 10, MaxGap: 30}
+	p := &coldkeep.Profile{Name: "f", Version: 1, Units: map[coldkeep.Unit]*coldkeep.UnitRules{coldkeep.Refrigerator: u}}
+	r, err := Compile(p, coldkeep.Refrigerator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, want := range map[coldkeep.Temperature]coldkeep.Kind{7777: "", 7778: coldkeep.TooWarm, 2223: "", 2222: coldkeep.TooCold} {
+		var got coldkeep.Kind
+		for _, f := range Judge(r, steady(c)) {
+			got = f.Kind
+		}
+		if got != want {
+			t.Errorf("%v: got %q, want %q", c, got, want)
+		}
+	}
+}
+
+func TestGapIsNeitherInNorOut(t *testing.T) {
+	r := mustCompile(t, "cdc", coldkeep.Refrigerator)
+	// Out for 10 minutes, silent for 6 hours, out for 10 more.
+	var in []Sample
+	for i := range int64(11) {
+		in = append(in, Sample{At: (1 + i) * minute, Celsius: 9000}, Sample{At: (372 + i) * minute, Celsius: 9000})
+	}
+	fs := Judge(r, in)
+	if len(fs) != 2 || fs[0].Kind != coldkeep.TooWarm || fs[0].OutMS != 20*minute || !slices.Equal(fs[0].Actions, []coldkeep.Action{"log"}) ||
+		fs[1].Kind != coldkeep.NoData || fs[1].Start != 11*minute || fs[1].End != 372*minute {
+		t.Fatalf("got %+v", fs)
+	}
+}
+
+func TestStateOfAnotherVersionIsRefused(t *testing.T) {
+	r := mustCompile(t, "cdc", coldkeep.Refrigerator)
+	for _, b := range []string{"", "{}", `{"v":99}`, `{"v":1,"sides":[{"counters":[{}]},{}]}`, `{"v":1,"sides":[{"episode":{"rule":9}},{}]}`} {
+		if _, err := UnmarshalState([]byte(b), r); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	r := mustCompile(b, "cdc", coldkeep.Refrigerator)
+	samples := make([]Sample, 525_600) // a year at one reading a minute
+	for i := range samples {
+		c := coldkeep.Temperature(4000 + (i*37)%3000)
+		if i%10_000 < 90 {
+			c = 9000
+		}
+		samples[i] = Sample{At: int64(i) * minute, Seq: int64(i), Celsius: c}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var s State
+		n := 0
+		for _, in := range samples {
+			s.Step(r, in, func(Finding) { n++ })
+		}
+	}
+	b.ReportMetric(float64(len(samples))*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
+}
