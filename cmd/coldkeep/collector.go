@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/alerts"
+	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
+	"github.com/coldkeep/coldkeep/alerts/channel/email"
+	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
+	"github.com/coldkeep/coldkeep/gateway/api"
+	"github.com/coldkeep/coldkeep/gateway/ingest"
+	"github.com/coldkeep/coldkeep/gateway/judge"
+	"github.com/coldkeep/coldkeep/gateway/ledger"
+	"github.com/coldkeep/coldkeep/gateway/readings"
+	"github.com/coldkeep/coldkeep/gateway/readings/influx"
+	"github.com/coldkeep/coldkeep/gateway/readings/sqlite"
+	"github.com/coldkeep/coldkeep/internal/database"
+	"github.com/coldkeep/coldkeep/registryclient"
+)
+
+// storesFlags turn the collector's embedded stores to real ones.
+type storesFlags struct {
+	InfluxURL       string `help:"InfluxDB (1.8 with Flux, or 2.x) for the readings, in place of the SQLite file." env:"COLDKEEP_INFLUX_URL"`
+	InfluxTokenFile string `help:"File with InfluxDB's token (2.x) or user:password (1.8)." env:"COLDKEEP_INFLUX_TOKEN_FILE"`
+	InfluxOrg       string `help:"InfluxDB organisation (2.x)." env:"COLDKEEP_INFLUX_ORG"`
+	InfluxBucket    string `help:"InfluxDB bucket, or database/retention-policy on 1.8." default:"coldkeep" env:"COLDKEEP_INFLUX_BUCKET"`
+	InfluxGzip      bool   `help:"Compress writes to InfluxDB; worth it over a network." env:"COLDKEEP_INFLUX_GZIP"`
+}
+
+// open opens the readings store.
+func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, error) {
+	if f.InfluxURL == "" {
+		return sqlite.Open(ctx, filepath.Join(data, "readings.db"))
+	}
+	token, err := readSecret(f.InfluxTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip})
+}
+
+// mailFlags say by which server alerts are mailed.
+type mailFlags struct {
+	SMTPHost         string `help:"Mail server for alerts; none: no e-mail." env:"COLDKEEP_SMTP_HOST"`
+	SMTPPort         int    `help:"Its port; 0 is 587, or 465 with implicit TLS." env:"COLDKEEP_SMTP_PORT"`
+	SMTPTLS          string `help:"How the connection is protected: mandatory, opportunistic, implicit or none." enum:"mandatory,opportunistic,implicit,none" default:"mandatory" name:"smtp-tls" env:"COLDKEEP_SMTP_TLS"`
+	SMTPUser         string `help:"User to sign in as." env:"COLDKEEP_SMTP_USER"`
+	SMTPPasswordFile string `help:"File with the password." env:"COLDKEEP_SMTP_PASSWORD_FILE"`
+	SMTPFrom         string `help:"Sender of alerts." env:"COLDKEEP_SMTP_FROM"`
+
+	WebhookSecretFile string `help:"File with the secret that signs webhooks." env:"COLDKEEP_WEBHOOK_SECRET_FILE"`
+	ScreensURL        string `help:"Public address of the screens, for the links in alerts." env:"COLDKEEP_SCREENS_URL"`
+}
+
+func (f *mailFlags) channels() ([]alerts.Channel, error) {
+	secret, err := readSecret(f.WebhookSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	channels := []alerts.Channel{webhook.New(webhook.Config{Secret: []byte(secret)})}
+	if f.SMTPHost == "" {
+		return channels, nil
+	}
+	mail, err := email.New(email.Config{Host: f.SMTPHost, Port: f.SMTPPort, TLS: email.TLS(f.SMTPTLS), User: f.SMTPUser, PasswordFile: f.SMTPPasswordFile, From: f.SMTPFrom})
+	if err != nil {
+		return nil, err
+	}
+	return append(channels, mail), nil
+}
+
+// collectorConfig is what a collector is made of.
+type collectorConfig struct {
+	Data          string // folder of SQLite files
+	Database      string // SQL database, a path or a PostgreSQL URL
+	Stores        storesFlags
+	Mail          mailFlags
+	Link          ingest.LinkConfig
+	RegistryURL   string
+	RegistryToken string
+	APIToken      string
+	Clock         coldkeep.Clock
+	Log           *slog.Logger
+}
+
+// collector is the centre's other half: readings in, excursions, alerts and posts
+// to the registry out.
+//
+//	link ─► ingest ─► readings store
+//	          │  └──► ledger ◄── judge ──► feed ─┬─► alerts ─► channels
+//	          └─ ack ─► link                     └─► registryclient ─► registry
+type collector struct {
+	db     *database.DB
+	store  readings.Store
+	ledger *ledger.Ledger
+	link   *ingest.Link
+	ingest *ingest.Ingest
+	judge  *judge.Judge
+	alerts *alerts.Service
+	client *registryclient.Client
+	reader *api.Reader
+	hub    *api.Hub
+	token  string
+	log    *slog.Logger
+}
+
+func openCollector(ctx context.Context, cfg collectorConfig) (c *collector, err error) {
+	c = &collector{hub: &api.Hub{}, token: cfg.APIToken, log: cfg.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	channels, err := cfg.Mail.channels()
+	if err != nil {
+		return nil, err
+	}
+	if c.db, err = database.Open(ctx, cfg.Database); err != nil {
+		return nil, err
+	}
+	if c.store, err = cfg.Stores.open(ctx, cfg.Data); err != nil {
+		return nil, err
+	}
+	if c.ledger, err = ledger.Open(ctx, c.db); err != nil {
+		return nil, err
+	}
+	c.judge = judge.New(c.store, c.ledger, cfg.Clock, cfg.Log, c.hub.Publish)
+	c.link = ingest.NewLink(cfg.Link)
+	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.link, cfg.Clock, cfg.Log)
+	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
+		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
+		return nil, err
+	}
+	c.client.OnMirror(c.judge.SetMirror)
+	c.reader = &api.Reader{Store: c.store, Mirror: c.client.Mirror}
+	c.alerts, err = alerts.Open(ctx, c.db, alerts.Config{Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, OnCall: c.onCall, Channels: channels, Describe: c.describe,
+		Link: func(a coldkeep.Alert) string {
+			if cfg.Mail.ScreensURL == "" {
+				return ""
+			}
+			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + "/units/" + string(a.Appliance)
+		}})
+	return c, err
+}
+
+// onCall is the site's policy as the mirror has it.
+func (c *collector) onCall(site coldkeep.SiteID) coldkeep.OnCall {
+	for _, o := range c.client.Mirror().OnCall {
+		if o.Site == site {
+			return o
+		}
+	}
+	return coldkeep.OnCall{Site: site}
+}
+
+// describe names a place for people.
+func (c *collector) describe(site coldkeep.SiteID, id coldkeep.ApplianceID) (coldkeep.Site, coldkeep.Appliance) {
+	m := c.client.Mirror()
+	s, a := coldkeep.Site{ID: site}, coldkeep.Appliance{ID: id}
+	for _, x := range m.Sites {
+		if x.ID == site {
+			s = x
+		}
+	}
+	if x, ok := m.Appliance(id); ok {
+		a = x
+	}
+	return s, a
+}
+
+// Run works until ctx ends or a part cannot go on.
+func (c *collector) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.ingest.Run(ctx) })
+	g.Go(func() error { return c.link.Run(ctx, c.ingest.Handle) })
+	g.Go(func() error { return c.judge.Run(ctx) })
+	g.Go(func() error { return c.alerts.Run(ctx) })
+	g.Go(func() error { return c.client.Run(ctx) })
+	g.Go(func() error {
+		for ev := range c.alerts.Subscribe(ctx) {
+			c.hub.Publish(ev)
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// Close closes the stores.
+func (c *collector) Close() error {
+	var errs []error
+	if c.store != nil {
+		errs = append(errs, c.store.Close())
+	}
+	if c.db != nil {
+		errs = append(errs, c.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Handler serves the read API and the alerts.
+func (c *collector) Handler() (http.Handler, error) {
+	r := newEngine()
+	(&api.API{Reader: c.reader, Hub: c.hub, Token: c.token, Log: c.log}).Routes(r)
+	if err := alertsapi.Mount(r, c.alerts, c.token, c.log); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func newEngine() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.Use(gin.Recovery())
+	return r
+}
+
+// collectorPaths are what the collector serves on a listener it shares.
+var collectorPaths = []string{"/api/v1/readings", "/api/v1/readings.csv", "/api/v1/live", "/api/v1/alerts", "/api/v1/alerts/"}
+
+// checks are the collector's part of /readyz.
+func (c *collector) checks() []check {
+	return []check{
+		{"readings store", c.store.Ping},
+		{"collector database", c.ledger.Ping},
+		{"broker", func(context.Context) error {
+			if !c.link.Connected() {
+				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the broker is away")
+			}
+			return nil
+		}},
+		{"intake", func(context.Context) error {
+			if c.ingest.Stuck() {
+				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "readings wait on the devices because they cannot be stored")
+			}
+			return nil
+		}},
+	}
+}
+
+// metrics are the collector's part of /metrics.
+func (c *collector) metrics(reg *prometheus.Registry) {
+	counter := func(name, help string, value func() int64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	n := &c.ingest.Counts
+	counter("coldkeep_ingest_batches_total", "Batches taken in.", n.Batches.Load)
+	counter("coldkeep_ingest_readings_stored_total", "Readings stored for the first time.", n.Stored.Load)
+	counter("coldkeep_ingest_records_repeated_total", "Records that had been dealt with before.", n.Repeated.Load)
+	counter("coldkeep_ingest_records_quarantined_total", "Records that could not be what they claim to be.", n.Quarantined.Load)
+	counter("coldkeep_ingest_payloads_refused_total", "Payloads that could not be read.", n.Refused.Load)
+	gauge := func(name, help string, value func(registryclient.Backlog) int64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			b, err := c.client.Backlog(ctx)
+			if err != nil {
+				return -1
+			}
+			return float64(value(b))
+		}))
+	}
+	gauge("coldkeep_registry_pending", "Parcels that the registry has not taken yet; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Pending })
+	gauge("coldkeep_registry_refused", "Parcels that the registry refused for good; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Refused })
+}
+
+// brokerFlags say which broker to use.
+type brokerFlags struct {
+	Broker             string `help:"MQTT broker URL: tcp://, ssl:// or ws://." env:"COLDKEEP_BROKER"`
+	BrokerUser         string `help:"User on the broker." default:"collector" env:"COLDKEEP_BROKER_USER"`
+	BrokerPasswordFile string `help:"File with the password." env:"COLDKEEP_BROKER_PASSWORD_FILE"`
+}
+
+func (f *brokerFlags) link(log *slog.Logger) (ingest.LinkConfig, error) {
+	password, err := readSecret(f.BrokerPasswordFile)
+	if err != nil {
+		return ingest.LinkConfig{}, err
+	}
+	return ingest.LinkConfig{Broker: f.Broker, ClientID: "coldkeep-collector-" + randomHex(6), Username: f.BrokerUser, Password: password,
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Log: log}, nil
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // does not fail (Go 1.24)
+	return hex.EncodeToString(b)
+}
+
+type collectorCmd struct {
+	Data              string `help:"Folder for what is not in another database." default:"coldkeep-data" env:"COLDKEEP_DATA"`
+	HTTP              string `help:"Address of the read API." default:"127.0.0.1:8081" name:"http" env:"COLDKEEP_HTTP"`
+	Database          string `help:"PostgreSQL URL for the collector's book, in place of the SQLite file." env:"COLDKEEP_COLLECTOR_DATABASE"`
+	RegistryURL       string `help:"Address of the registry." required:"" env:"COLDKEEP_REGISTRY_URL"`
+	RegistryTokenFile string `help:"File with the token of the collector's interface account at the registry." required:"" env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
+	APITokenFile      string `help:"File with the token that callers of the read API must bring." required:"" name:"api-token-file" env:"COLDKEEP_API_TOKEN_FILE"`
+
+	brokerFlags `embed:""`
+	storesFlags `embed:""`
+	mailFlags   `embed:""`
+}
+
+// Run runs the collector alone.
+func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
+	if cmd.Broker == "" {
+		return coldkeep.Errorf(coldkeep.EINVALID, "--broker is missing: which MQTT broker?")
+	}
+	link, err := cmd.link(log)
+	if err != nil {
+		return err
+	}
+	registryToken, err := readSecret(cmd.RegistryTokenFile)
+	if err != nil {
+		return err
+	}
+	apiToken, err := readSecret(cmd.APITokenFile)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cmd.Data, 0o700); err != nil {
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "collector", "data folder %s", cmd.Data)
+	}
+	db := cmd.Database
+	if db == "" {
+		db = filepath.Join(cmd.Data, "collector.db")
+	}
+	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Link: link,
+		RegistryURL: cmd.RegistryURL, RegistryToken: registryToken, APIToken: apiToken, Clock: coldkeep.RealClock{}, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // everything was committed
+	h, err := c.Handler()
+	if err != nil {
+		return err
+	}
+	srv := newServer(log)
+	srv.checks = c.checks()
+	c.metrics(srv.metrics)
+	srv.mux.Handle("/", h)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return srv.run(ctx, cmd.HTTP, nil) })
+	return g.Wait()
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coldkeep/coldkeep"
+	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
+	"github.com/coldkeep/coldkeep/gateway/api"
+	"github.com/coldkeep/coldkeep/registry"
+)
+
+type registryCmd struct {
+	Data               string   `help:"Folder for what is not in another database." default:"coldkeep-data" env:"COLDKEEP_DATA"`
+	HTTP               string   `help:"Address of the screens and the API." default:"127.0.0.1:8080" name:"http" env:"COLDKEEP_HTTP"`
+	Database           string   `help:"PostgreSQL URL, in place of the SQLite file." env:"COLDKEEP_REGISTRY_DATABASE"`
+	CollectorURL       string   `help:"Address of the collector's read API, for charts and alerts." env:"COLDKEEP_COLLECTOR_URL"`
+	APITokenFile       string   `help:"File with the token of the collector's read API." name:"api-token-file" env:"COLDKEEP_API_TOKEN_FILE"`
+	CollectorTokenFile string   `help:"File with a token that the collector may sign in with." env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
+	SecureCookies      bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
+	TrustedOrigin      []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
+	Demo               bool     `help:"Furnish two invented clinics and print the passwords."`
+	DemoSecrets        string   `help:"Folder for the demo devices' passwords, one file a device." default:"" placeholder:"DIR"`
+}
+
+// Run runs the registry alone.
+func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
+	token, err := readSecret(cmd.CollectorTokenFile)
+	if err != nil {
+		return err
+	}
+	db := cmd.Database
+	if db == "" {
+		db = filepath.Join(cmd.Data, "registry.db")
+	}
+	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin}
+	if cmd.CollectorURL != "" {
+		apiToken, err := readSecret(cmd.APITokenFile)
+		if err != nil {
+			return err
+		}
+		inbox, err := alertsapi.NewClient(cmd.CollectorURL, apiToken)
+		if err != nil {
+			return err
+		}
+		collector := &api.Client{BaseURL: cmd.CollectorURL, Token: apiToken}
+		cfg.Readings, cfg.Live, cfg.Inbox = collector, collector, inbox
+	}
+	r, err := registry.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }() // everything was committed
+	if cmd.Demo {
+		dir := cmd.DemoSecrets
+		if dir == "" {
+			dir = filepath.Join(cmd.Data, "devices")
+		}
+		secrets, err := deviceSecrets(dir)
+		if err != nil {
+			return err
+		}
+		people, err := r.FurnishDemo(ctx, secrets)
+		if err != nil {
+			return err
+		}
+		printPeople(std.err, people)
+	}
+	srv := newServer(log)
+	srv.checks = []check{{"registry database", r.Ready}}
+	srv.mux.Handle("/", r.Handler())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.run(ctx, cmd.HTTP, nil) })
+	return g.Wait()
+}
+
+func printPeople(w io.Writer, people []registry.DemoPerson) {
+	fmt.Fprintln(w, "\nSign in as:")
+	for _, p := range people {
+		fmt.Fprintf(w, "  %-22s password %-22s %s, %s\n", p.Username, p.Password, p.Name, p.Role)
+	}
+	fmt.Fprintln(w)
+}
+
+// deviceSecrets reads the passwords of the demo's devices from dir, one file a
+// device, and makes those that are missing.
+func deviceSecrets(dir string) (map[string]string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "deviceSecrets", "folder %s cannot be made", dir)
+	}
+	out := map[string]string{}
+	for _, name := range registry.DemoDevices() {
+		secret, err := keptSecret(secretFile(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		out[name] = secret
+	}
+	return out, nil
+}
+
+// secretFile is where a device's password is kept: "site/agent" in one file name.
+func secretFile(dir, device string) string {
+	site, agent := filepath.Split(device)
+	return filepath.Join(dir, filepath.Clean(site)+"_"+agent+".password")
+}
+
+// keptSecret reads a secret from a file, or makes one and keeps it there.
+func keptSecret(path string) (string, error) {
+	if _, err := os.Stat(path); err == nil {
+		return readSecret(path)
+	}
+	secret := randomHex(32)
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "keptSecret", "%s cannot be written", path)
+	}
+	return secret, nil
+}

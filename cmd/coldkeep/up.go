@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/broker"
+	"github.com/coldkeep/coldkeep/gateway/ingest"
+	"github.com/coldkeep/coldkeep/registry"
+)
+
+type upCmd struct {
+	Demo  bool    `help:"Add a furnished clinic with simulated appliances."`
+	Speed float64 `help:"Run the demo's clock this many times faster (default 120)." placeholder:"N"`
+	Data  string  `help:"Folder for all data (default coldkeep-data; a demo without it leaves nothing behind)." placeholder:"DIR" env:"COLDKEEP_DATA"`
+	HTTP  string  `help:"Address of the screens and the API." default:"127.0.0.1:8080" name:"http" env:"COLDKEEP_HTTP"`
+	MQTT  string  `help:"Address of the embedded broker." default:"127.0.0.1:1883" name:"mqtt" env:"COLDKEEP_MQTT"`
+	SFTP  string  `help:"Address of the HL7 intake over SFTP; this version has none and says so." default:"127.0.0.1:2022" name:"sftp" env:"COLDKEEP_SFTP"`
+
+	CollectorDatabase string `help:"PostgreSQL URL for the collector's book, in place of SQLite." env:"COLDKEEP_COLLECTOR_DATABASE"`
+	RegistryDatabase  string `help:"PostgreSQL URL for the registry, in place of SQLite." env:"COLDKEEP_REGISTRY_DATABASE"`
+
+	brokerFlags `embed:""`
+	storesFlags `embed:""`
+	mailFlags   `embed:""`
+}
+
+// demoSpeed makes an hour of the demo last half a minute: the broken refrigerator
+// is out of range after a few seconds, and its lots are on hold 15 seconds later.
+const demoSpeed = 120
+
+// Run runs broker, collector, registry and screens in one process. The parts talk
+// to each other as they would between processes: MQTT over TCP, HTTP, SQL files.
+func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err error) {
+	if cmd.Speed != 0 && !cmd.Demo {
+		return coldkeep.Errorf(coldkeep.EINVALID, "--speed is the demo's: it needs --demo")
+	}
+	data, cleanup, err := cmd.folder()
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	clock, err := cmd.clock(ctx, data)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", cmd.HTTP)
+	if err != nil {
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "HTTP address %s cannot be listened on", cmd.HTTP)
+	}
+	defer func() { _ = ln.Close() }() // the server closes it first
+	url := "http://" + ln.Addr().String()
+
+	// The registry and the collector ask each other, so one is made with a promise
+	// of the other.
+	late := &lateCollector{}
+	collectorToken := randomHex(32)
+	dbRegistry := cmd.RegistryDatabase
+	if dbRegistry == "" {
+		dbRegistry = filepath.Join(data, "registry.db")
+	}
+	reg, err := registry.Open(ctx, registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken, Readings: late, Inbox: late, Live: late})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = reg.Close() }() // everything was committed
+
+	link, mqtt, stopBroker, err := cmd.broker(ctx, reg, log)
+	if err != nil {
+		return err
+	}
+	defer stopBroker()
+	apiToken, err := keptSecret(filepath.Join(data, "api-token"))
+	if err != nil {
+		return err
+	}
+	dbCollector := cmd.CollectorDatabase
+	if dbCollector == "" {
+		dbCollector = filepath.Join(data, "collector.db")
+	}
+	if cmd.ScreensURL == "" {
+		cmd.ScreensURL = url
+	}
+	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Link: link,
+		RegistryURL: url, RegistryToken: collectorToken, APIToken: apiToken, Clock: clock, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = col.Close() }() // everything was committed
+	late.set(col)
+
+	srv := newServer(log)
+	srv.checks = append(col.checks(), check{"registry database", reg.Ready})
+	col.metrics(srv.metrics)
+	srv.mux.Handle("/", reg.Handler())
+	h, err := col.Handler()
+	if err != nil {
+		return err
+	}
+	for _, path := range collectorPaths {
+		srv.mux.Handle(path, h)
+	}
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.serve(ctx, ln, nil) })
+	g.Go(func() error { return col.Run(ctx) })
+	var people []registry.DemoPerson
+	if cmd.Demo {
+		if people, err = cmd.startDemo(ctx, g, reg, data, link.Broker, clock, log); err != nil {
+			return err
+		}
+	}
+	cmd.announce(std, url, mqtt, data, people)
+	return g.Wait()
+}
+
+// folder is where the data goes. A demo that is told no folder gets one of its
+// own, which goes with it.
+func (cmd *upCmd) folder() (dir string, cleanup func(), err error) {
+	cleanup = func() {}
+	switch {
+	case cmd.Data != "":
+		dir = cmd.Data
+	case cmd.Demo:
+		if dir, err = os.MkdirTemp("", "coldkeep-demo-"); err != nil {
+			return "", cleanup, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "folder for the demo")
+		}
+		cleanup = func() { _ = os.RemoveAll(dir) } // it is a temporary folder
+	default:
+		dir = "coldkeep-data"
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", cleanup, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "data folder %s cannot be made", dir)
+	}
+	return dir, cleanup, nil
+}
+
+// broker starts the embedded broker, or none when another one is named.
+func (cmd *upCmd) broker(ctx context.Context, reg *registry.Registry, log *slog.Logger) (link ingest.LinkConfig, addr string, stop func(), err error) {
+	stop = func() {}
+	if cmd.Broker != "" {
+		link, err = cmd.link(log)
+		return link, cmd.Broker, stop, err
+	}
+	password := randomHex(32)
+	b, err := broker.Start(broker.Config{Addr: cmd.MQTT, CollectorPassword: password, Devices: registryDevices{ctx, reg}, Log: log})
+	if err != nil {
+		return link, "", stop, err
+	}
+	stop = func() { _ = b.Close() } // it holds nothing
+	return ingest.LinkConfig{Broker: "tcp://" + b.Addr(), ClientID: "coldkeep-collector", Username: broker.CollectorUser, Password: password, Log: log}, "tcp://" + b.Addr(), stop, nil
+}
+
+// registryDevices lets the embedded broker ask the registry in this process.
+type registryDevices struct {
+	ctx context.Context // of the process
+	*registry.Registry
+}
+
+// CheckDevice implements broker.Devices.
+func (d registryDevices) CheckDevice(username, password string) (coldkeep.SiteID, coldkeep.AgentID, bool) {
+	return d.Registry.CheckDevice(d.ctx, username, password)
+}
+
+// announce tells people where to go, and a program that reads stdout the same.
+func (cmd *upCmd) announce(std streams, url, mqtt, data string, people []registry.DemoPerson) {
+	fmt.Fprintf(std.err, "\nColdkeep is up: %s\nMQTT broker: %s\nData: %s\n", url, mqtt, data)
+	if cmd.SFTP != "127.0.0.1:2022" {
+		fmt.Fprintln(std.err, "SFTP intake: not in this version; nothing listens on", cmd.SFTP)
+	}
+	if cmd.Demo {
+		printPeople(std.err, people)
+		fmt.Fprintf(std.err, "The demo's clock runs %g times as fast as yours. In a few seconds Refrigerator 2 at Lakeside\nwarms up; half a minute later its alert is on screen and its lots are on hold.\n\n", cmd.speed())
+	} else {
+		fmt.Fprintln(std.err, "On a first start, open it in a browser and make the first administrator.")
+	}
+	if f, ok := std.out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return // a person looks, and has been told
+		}
+	}
+	type person struct {
+		Name     string `json:"name"`
+		Username string `json:"username"`
+		Password string `json:"password"`
+		Role     string `json:"role"`
+	}
+	ready := struct {
+		Event  string   `json:"event"`
+		HTTP   string   `json:"http"`
+		MQTT   string   `json:"mqtt"`
+		Data   string   `json:"data"`
+		People []person `json:"people,omitempty"`
+	}{Event: "ready", HTTP: url, MQTT: mqtt, Data: data}
+	for _, p := range people {
+		ready.People = append(ready.People, person{p.Name, p.Username, p.Password, p.Role})
+	}
+	_ = json.NewEncoder(std.out).Encode(ready) // nobody may be reading
+}

@@ -1,0 +1,390 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"pgregory.net/rapid"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/excursion"
+	"github.com/coldkeep/coldkeep/gateway/ledger"
+	"github.com/coldkeep/coldkeep/gateway/readings"
+	"github.com/coldkeep/coldkeep/gateway/readings/sqlite"
+	"github.com/coldkeep/coldkeep/internal/databasetest"
+)
+
+const (
+	none   = coldkeep.NoTemperature
+	minute = int64(60_000)
+	base   = int64(1_767_225_600_000) // 2026-01-01T00:00:00Z
+)
+
+// bench is a ledger and a readings store that outlive the judges of a test.
+type bench struct {
+	t     testing.TB
+	store readings.Store
+	led   *ledger.Ledger
+	clock coldkeep.Clock
+}
+
+func newBench(t testing.TB, where string) *bench {
+	store, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "readings.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	led, err := ledger.Open(context.Background(), databasetest.Open(t, where))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{t: t, store: store, led: led, clock: fixedClock(base + 60*24*3_600_000)}
+}
+
+type fixedClock int64
+
+func (c fixedClock) Now() time.Time { return time.UnixMilli(int64(c)).UTC() }
+func (c fixedClock) Sleep(ctx context.Context, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// unit is a refrigerator with one probe.
+type unit struct {
+	series coldkeep.Series
+	mirror coldkeep.Mirror
+	epoch  string
+}
+
+func newUnit() *unit {
+	u := &unit{series: coldkeep.Series{Site: "site", Agent: "agent", Probe: coldkeep.ProbeID(ulid.Make().String())}, epoch: ulid.Make().String()}
+	ap := coldkeep.ApplianceID("fridge-" + string(u.series.Probe))
+	u.mirror = coldkeep.Mirror{Revision: 1,
+		Appliances:  []coldkeep.Appliance{{ID: ap, Site: "site", Unit: coldkeep.Refrigerator, Profile: "cdc", InService: true}},
+		Assignments: []coldkeep.Assignment{{Series: u.series, Appliance: ap, From: time.UnixMilli(base).UTC()}}}
+	return u
+}
+
+func (b *bench) judge(store readings.Store, u *unit) *Judge {
+	j := New(store, b.led, b.clock, slog.New(slog.DiscardHandler), nil)
+	j.SetMirror(u.mirror)
+	j.applyMirror()
+	return j
+}
+
+// bring stores readings as ingest does.
+func (b *bench) bring(t fataler, u *unit, rs []coldkeep.Reading) {
+	if len(rs) == 0 {
+		return
+	}
+	if err := b.store.Append(context.Background(), rs); err != nil {
+		t.Fatal(err)
+	}
+	e := ledger.Entry{Epoch: ledger.Epoch{Site: u.series.Site, Agent: u.series.Agent, Epoch: u.epoch}, From: 1, To: 0, Oldest: 1,
+		Touched: map[coldkeep.ProbeID]int64{}, Quarters: map[coldkeep.ProbeID]map[int64]struct{}{u.series.Probe: {}}}
+	for i := range rs {
+		if at, ok := e.Touched[u.series.Probe]; !ok || rs[i].At < at {
+			e.Touched[u.series.Probe] = rs[i].At
+		}
+		e.Quarters[u.series.Probe][coldkeep.IntervalStart(rs[i].At)] = struct{}{}
+	}
+	if _, err := b.led.Commit(context.Background(), b.clock.Now(), []ledger.Entry{e}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type fataler interface{ Fatal(...any) }
+
+func (u *unit) reading(seq int64, at int64, c coldkeep.Temperature) coldkeep.Reading {
+	r := coldkeep.Reading{Series: u.series, Epoch: u.epoch, Seq: seq, At: at, Celsius: c, Raw: none, Lo: none, Hi: none}
+	if !c.Known() {
+		r.Quality = coldkeep.QualityRange
+	}
+	return r
+}
+
+// standing returns the excursions that are not withdrawn.
+func (b *bench) standing(t fataler, u *unit) []coldkeep.Excursion {
+	xs, err := b.led.ExcursionsOf(context.Background(), u.mirror.Appliances[0].ID, time.UnixMilli(0), time.UnixMilli(1<<50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []coldkeep.Excursion
+	for _, x := range xs {
+		if x.State != coldkeep.ExcursionWithdrawn {
+			out = append(out, x)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// flaky fails a read now and then.
+type flaky struct {
+	readings.Store
+	fail func() bool
+}
+
+var errFlaky = errors.New("store is away")
+
+func (f flaky) Range(ctx context.Context, s coldkeep.Series, from, to int64, each func(*coldkeep.Reading) error) error {
+	n := 0
+	err := f.Store.Range(ctx, s, from, to, func(r *coldkeep.Reading) error {
+		if n++; n%7 == 0 && f.fail() {
+			return errFlaky
+		}
+		return each(r)
+	})
+	return err
+}
+
+// Whatever the order of arrival, however often the judge dies and the store fails:
+// what stands in the end is what one look at all readings gives, and the feed tells
+// it in revisions without a hole.
+func TestAnyOrderAnyCrash(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		b := newBench(t, where)
+		rapid.Check(t, func(t *rapid.T) {
+			u := newUnit()
+			rules, err := compile(&u.mirror.Appliances[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all []coldkeep.Reading
+			at := base
+			for i := range rapid.IntRange(1, 80).Draw(t, "n") {
+				at += rapid.SampledFrom([]int64{1000, minute, 5 * minute, 12 * minute, 31 * minute, 7 * 60 * minute}).Draw(t, fmt.Sprint("dt", i))
+				all = append(all, u.reading(int64(i+1), at, rapid.SampledFrom([]coldkeep.Temperature{5000, 5000, 8001, 9000, 1999, 0, none}).Draw(t, fmt.Sprint("c", i))))
+			}
+			store := flaky{b.store, func() bool { return rapid.IntRange(0, 3).Draw(t, "fail") == 0 }}
+			j := b.judge(store, u)
+			given := all
+			if rapid.Bool().Draw(t, "unordered") {
+				given = rapid.Permutation(all).Draw(t, "order")
+			}
+			for len(given) > 0 {
+				n := rapid.IntRange(1, len(given)).Draw(t, "chunk")
+				b.bring(t, u, given[:n])
+				given = given[n:]
+				switch rapid.IntRange(0, 3).Draw(t, "then") {
+				case 0: // the judge has not come round yet
+				case 1:
+					j = b.judge(store, u)
+				default:
+					if err := j.judgeSeries(context.Background(), u.series); err != nil && !errors.Is(err, errFlaky) {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := b.judge(b.store, u).judgeSeries(context.Background(), u.series); err != nil {
+				t.Fatal(err)
+			}
+			b.compare(t, u, rules, all)
+		})
+	})
+}
+
+func (b *bench) compare(t *rapid.T, u *unit, rules *excursion.Rules, all []coldkeep.Reading) {
+	samples := make([]excursion.Sample, len(all))
+	for i, r := range all {
+		samples[i] = excursion.Sample{At: r.At, Seq: r.Seq, Celsius: r.Celsius, Quality: r.Quality}
+	}
+	var want []coldkeep.Excursion
+	for _, f := range excursion.Judge(rules, samples) {
+		if f.Kind == coldkeep.TooWarm || f.Kind == coldkeep.TooCold {
+			want = append(want, describe(ledger.Track{Series: u.series, Appliance: u.mirror.Appliances[0].ID}, "site", rules.Profile(), &f).Excursion)
+		}
+	}
+	got := b.standing(t, u)
+	if len(got) != len(want) {
+		t.Fatalf("got %d excursions\n%+v\nwant %d\n%+v", len(got), got, len(want), want)
+	}
+	for i := range want {
+		g, w := got[i], want[i]
+		// The minutes and extreme of an open excursion are told now and then only.
+		if g.State == coldkeep.ExcursionOpen {
+			g.MinutesOut, g.Extreme, g.PeakAt = w.MinutesOut, w.Extreme, w.PeakAt
+		}
+		g.ID, g.Revision, g.Reason = "", 0, ""
+		if fmt.Sprintf("%+v %v", g, deref(g.End)) != fmt.Sprintf("%+v %v", withEnd(w, g.End), deref(w.End)) {
+			t.Fatalf("excursion %d:\ngot  %+v %v\nwant %+v %v", i, g, deref(g.End), w, deref(w.End))
+		}
+	}
+	b.checkFeed(t, u, got)
+}
+
+func deref(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// withEnd lets two excursions be printed alike: pointers print as addresses.
+func withEnd(x coldkeep.Excursion, end *time.Time) coldkeep.Excursion {
+	x.End = end
+	return x
+}
+
+// checkFeed follows the feed as alerts and the registry do: each excursion's
+// revisions come one by one from 1, and the last is what stands.
+func (b *bench) checkFeed(t *rapid.T, u *unit, standing []coldkeep.Excursion) {
+	last := map[string]coldkeep.Excursion{}
+	after := int64(0)
+	for {
+		changes, err := b.led.Changes(context.Background(), after, 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(changes) == 0 {
+			break
+		}
+		for _, c := range changes {
+			if c.N != after+1 {
+				t.Fatalf("feed goes from %d to %d", after, c.N)
+			}
+			after = c.N
+			if x := c.Excursion; x != nil && x.Appliance == u.mirror.Appliances[0].ID {
+				if x.Revision != last[x.ID].Revision+1 {
+					t.Fatalf("excursion %s goes from revision %d to %d", x.ID, last[x.ID].Revision, x.Revision)
+				}
+				last[x.ID] = *x
+			}
+		}
+	}
+	n := 0
+	for _, x := range last {
+		if x.State != coldkeep.ExcursionWithdrawn {
+			n++
+		}
+	}
+	if n != len(standing) {
+		t.Fatalf("feed leaves %d excursions, %d stand", n, len(standing))
+	}
+}
+
+// The temperature log of a morning, by hand.
+func TestIntervals(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		b := newBench(t, where)
+		u := newUnit()
+		var rs []coldkeep.Reading
+		seq := int64(0)
+		add := func(m int64, c coldkeep.Temperature) {
+			seq++
+			rs = append(rs, u.reading(seq, base+m*minute, c))
+		}
+		for m := range int64(15) { // 00:00 to 00:14
+			add(m, 5000+coldkeep.Temperature(m))
+		}
+		for m := int64(15); m < 20; m++ { // a fault from 00:15 to 00:20
+			add(m, none)
+		}
+		add(20, 4000) // then silence until 01:10
+		add(70, 6000)
+		b.bring(t, u, rs)
+		j := b.judge(b.store, u)
+		if err := j.judgeSeries(t.Context(), u.series); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.logIntervals(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := b.intervals(t, 0)
+		want := []string{
+			"00:00 min 5 max 5.014 mean 5.007 n 15 gap 0 fault 0 rev 1",
+			// The reading of 00:20 ends the fault; its silence of 50 minutes is a gap.
+			"00:15 min 4 max 4 mean 4 n 1 gap 600 fault 300 rev 1",
+			"00:30 min - max - mean - n 0 gap 900 fault 0 rev 1",
+			"00:45 min - max - mean - n 0 gap 900 fault 0 rev 1",
+			// Silence again after 01:10, as the clock of the test stands weeks later.
+			"01:00 min 6 max 6 mean 6 n 1 gap 900 fault 0 rev 1",
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got\n%q\nwant\n%q", got, want)
+		}
+		// A late reading makes a second revision of its own quarter hour only.
+		b.bring(t, u, []coldkeep.Reading{u.reading(seq+1, base+5*minute+1, 9000)})
+		if err := j.judgeSeries(t.Context(), u.series); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.logIntervals(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if more := b.intervals(t, len(want)); !slices.Equal(more, []string{"00:00 min 5 max 9 mean 5.256 n 16 gap 0 fault 0 rev 2"}) {
+			t.Fatalf("late reading told %q", more)
+		}
+	})
+}
+
+func (b *bench) intervals(t testing.TB, skip int) []string {
+	changes, err := b.led.Changes(context.Background(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, c := range changes {
+		if in := c.Interval; in != nil {
+			f := func(x coldkeep.Temperature) string {
+				if !x.Known() {
+					return "-"
+				}
+				return x.String()
+			}
+			out = append(out, fmt.Sprintf("%s min %s max %s mean %s n %d gap %d fault %d rev %d", in.From.Format("15:04"), f(in.Min), f(in.Max), f(in.Mean), in.Readings, in.GapSec, in.FaultSec, in.Revision))
+		}
+	}
+	return out[skip:]
+}
+
+// A probe that is assigned later is judged from its assignment on, over readings
+// that were stored long before.
+func TestAssignedLater(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		b := newBench(t, where)
+		u := newUnit()
+		var rs []coldkeep.Reading
+		for m := range int64(120) {
+			rs = append(rs, u.reading(m+1, base+m*minute, 9000))
+		}
+		b.bring(t, u, rs)
+		unassigned := *u
+		unassigned.mirror.Assignments = nil
+		j := b.judge(b.store, &unassigned)
+		if err := j.judgeSeries(t.Context(), u.series); err != nil {
+			t.Fatal(err)
+		}
+		if xs := b.standing(t, u); len(xs) != 0 {
+			t.Fatalf("judged without an appliance: %+v", xs)
+		}
+		u.mirror.Assignments[0].From = time.UnixMilli(base + 60*minute).UTC()
+		j.SetMirror(u.mirror)
+		j.applyMirror()
+		s, ok := j.next()
+		if !ok {
+			t.Fatal("nothing waits after the assignment")
+		}
+		if err := j.judgeSeries(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		xs := b.standing(t, u)
+		if len(xs) != 1 || !xs[0].Start.Equal(time.UnixMilli(base+60*minute)) || xs[0].State != coldkeep.ExcursionOpen || !xs[0].Has(coldkeep.ActionHold) {
+			t.Fatalf("got %+v", xs)
+		}
+		st, err := j.Status(t.Context())
+		if err != nil || len(st) != 1 || st[0].State != coldkeep.StateExcursion || st[0].Celsius != 9000 {
+			t.Fatalf("status %+v, %v", st, err)
+		}
+	})
+}
