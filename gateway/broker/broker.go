@@ -91,7 +91,7 @@ func (g *gate) ID() string { return "gate" }
 
 // Provides lists what the hook answers for.
 func (g *gate) Provides(b byte) bool {
-	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck || b == mqtt.OnDisconnect
+	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck || b == mqtt.OnPublish || b == mqtt.OnDisconnect
 }
 
 // OnConnectAuthenticate checks a client's account.
@@ -117,6 +117,15 @@ func (g *gate) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 
 func (g *gate) refused(cl *mqtt.Client, user string) {
 	g.cfg.Log.Warn("MQTT client refused: unknown user or wrong password", "user", user, "from", cl.Net.Remote)
+}
+
+// OnPublish keeps readings from being retained: they would come again at every
+// subscription of a collector.
+func (g *gate) OnPublish(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if pk.FixedHeader.Retain && strings.HasSuffix(pk.TopicName, "/"+wire.LeafReadings) {
+		pk.FixedHeader.Retain = false
+	}
+	return pk, nil
 }
 
 // OnDisconnect forgets a client.

@@ -23,19 +23,7 @@ type Unjudged struct {
 // Unjudged returns the series that wait for the judge.
 func (l *Ledger) Unjudged(ctx context.Context) ([]Unjudged, error) {
 	rows, err := l.db.QueryContext(ctx, `SELECT site, agent, probe, from_at, gen FROM unjudged`)
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Unjudged", "unjudged series")
-	}
-	defer rows.Close()
-	var out []Unjudged
-	for rows.Next() {
-		var u Unjudged
-		if err := rows.Scan(&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen); err != nil {
-			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Unjudged", "unjudged series")
-		}
-		out = append(out, u)
-	}
-	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Unjudged", "unjudged series")
+	return scanRows(rows, err, "ledger.Unjudged", func(u *Unjudged) []any { return []any{&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen} })
 }
 
 // UnjudgedOf returns what waits of one series; ok is false when nothing does.
@@ -237,19 +225,7 @@ type Unlogged struct {
 func (l *Ledger) Unlogged(ctx context.Context, before int64, limit int) ([]Unlogged, error) {
 	rows, err := l.db.QueryContext(ctx, `SELECT site, agent, probe, from_at, gen FROM unlogged WHERE from_at < $1
 		ORDER BY site, agent, probe, from_at LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Unlogged", "quarter hours")
-	}
-	defer rows.Close()
-	var out []Unlogged
-	for rows.Next() {
-		var u Unlogged
-		if err := rows.Scan(&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen); err != nil {
-			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Unlogged", "quarter hours")
-		}
-		out = append(out, u)
-	}
-	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Unlogged", "quarter hours")
+	return scanRows(rows, err, "ledger.Unlogged", func(u *Unlogged) []any { return []any{&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen} })
 }
 
 // SaveIntervals gives every interval that differs from what was told before its

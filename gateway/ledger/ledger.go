@@ -87,19 +87,7 @@ type querier interface {
 func ranges(ctx context.Context, q querier, e Epoch) (Ranges, error) {
 	rows, err := q.QueryContext(ctx, `SELECT from_seq, to_seq FROM seq_range
 		WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Ranges", "watermark of %s/%s", e.Site, e.Agent)
-	}
-	defer rows.Close()
-	var out Ranges
-	for rows.Next() {
-		var r [2]int64
-		if err := rows.Scan(&r[0], &r[1]); err != nil {
-			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Ranges", "watermark of %s/%s", e.Site, e.Agent)
-		}
-		out = append(out, r)
-	}
-	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Ranges", "watermark of %s/%s", e.Site, e.Agent)
+	return scanRows(rows, err, "ledger.Ranges", func(r *[2]int64) []any { return []any{&r[0], &r[1]} })
 }
 
 // Commit enters batches in one transaction and returns the ranges of each entry's
@@ -304,4 +292,47 @@ func (l *Ledger) Agents(ctx context.Context) ([]AgentInfo, error) {
 		out = append(out, a)
 	}
 	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Agents", "agents")
+}
+
+// Lost returns the records of an epoch that can never come.
+func (l *Ledger) Lost(ctx context.Context, e Epoch) (Ranges, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT from_seq, to_seq FROM lost WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
+	return scanRows(rows, err, "ledger.Lost", func(r *[2]int64) []any { return []any{&r[0], &r[1]} })
+}
+
+// Refusal is something that came and could not be taken for what it claims to be:
+// a record under its Seq, or, with Seq 0, a whole payload.
+type Refusal struct {
+	Seq    int64
+	Reason string
+	Body   []byte
+}
+
+// Quarantined returns a device's quarantined records by seq.
+func (l *Ledger) Quarantined(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) ([]Refusal, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT seq, reason, body FROM quarantine WHERE site = $1 AND agent = $2 ORDER BY epoch, seq`, site, agent)
+	return scanRows(rows, err, "ledger.Quarantined", func(r *Refusal) []any { return []any{&r.Seq, &r.Reason, &r.Body} })
+}
+
+// Refused returns a device's payloads that could not be read, the oldest first.
+func (l *Ledger) Refused(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) ([]Refusal, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT reason, body FROM bad_payload WHERE site = $1 AND agent = $2 ORDER BY n`, site, agent)
+	return scanRows(rows, err, "ledger.Refused", func(r *Refusal) []any { return []any{&r.Reason, &r.Body} })
+}
+
+// scanRows reads all rows of a query, fields naming where a row's columns go.
+func scanRows[T any](rows *sql.Rows, err error, op string, fields func(*T) []any) ([]T, error) {
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, op, "the collector's book cannot be read")
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(fields(&v)...); err != nil {
+			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, op, "the collector's book cannot be read")
+		}
+		out = append(out, v)
+	}
+	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, op, "the collector's book cannot be read")
 }

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/firmware"
+	"github.com/coldkeep/coldkeep/firmware/sampler"
+	"github.com/coldkeep/coldkeep/gateway/wire"
+	"github.com/coldkeep/coldkeep/sensors"
+	"github.com/coldkeep/coldkeep/sensors/sim"
+	"github.com/coldkeep/coldkeep/sensors/trace"
+	"github.com/coldkeep/coldkeep/sensors/w1"
+)
+
+// runCmd is `coldkeep-agent`, also `coldkeep-agent run`.
+type runCmd struct {
+	Site  string `help:"The clinic's id." required:"" placeholder:"SITE" env:"COLDKEEP_SITE"`
+	Agent string `help:"This device's id." required:"" placeholder:"AGENT" env:"COLDKEEP_AGENT"`
+
+	Broker       string `help:"Address of the collector's broker (${default})." default:"tcp://127.0.0.1:1883" placeholder:"URL" env:"COLDKEEP_BROKER"`
+	Username     string `help:"User at the broker; SITE/AGENT unless given." placeholder:"USER" env:"COLDKEEP_USERNAME"`
+	PasswordFile string `help:"File that holds the password." placeholder:"FILE" env:"COLDKEEP_PASSWORD_FILE"`
+	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
+
+	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
+	Driver   string        `help:"Where readings come from: w1 (1-Wire probes), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
+	Interval time.Duration `help:"Time between samples, until the collector configures another." default:"60s" env:"COLDKEEP_INTERVAL"`
+
+	ExitWhenDone bool `help:"With a trace: exit once all of it is acknowledged." env:"COLDKEEP_EXIT_WHEN_DONE"`
+
+	W1Root string `name:"w1-root" help:"Where the kernel shows 1-Wire devices (${default})." default:"${w1root}" placeholder:"DIR" env:"COLDKEEP_W1_ROOT"`
+
+	Trace      string  `help:"Recorded log to play: CSV with time (RFC 3339), celsius, probe." placeholder:"FILE" env:"COLDKEEP_TRACE"`
+	TraceSpeed float64 `help:"How many times as fast as recorded; 0 is as fast as possible." default:"1" env:"COLDKEEP_TRACE_SPEED"`
+
+	SimUnit      string        `help:"Simulated appliance: refrigerator, freezer or ultra-cold." enum:"refrigerator,freezer,ultra-cold" default:"refrigerator" env:"COLDKEEP_SIM_UNIT"`
+	SimSeed      uint64        `help:"Seed of the simulation." default:"1" env:"COLDKEEP_SIM_SEED"`
+	SimHistory   time.Duration `help:"How much of the past the simulation fills in first." default:"0s" env:"COLDKEEP_SIM_HISTORY"`
+	SimBreakdown time.Time     `help:"When the simulated compressor fails with the door ajar (RFC 3339)." placeholder:"TIME" env:"COLDKEEP_SIM_BREAKDOWN"`
+
+	IdentifyLED string `name:"identify-led" help:"LED that blinks on the identify command, such as /sys/class/leds/ACT." placeholder:"DIR" env:"COLDKEEP_IDENTIFY_LED"`
+}
+
+// Run is the agent until ctx ends.
+func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
+	cfg := firmware.Config{
+		Site: coldkeep.SiteID(c.Site), Agent: coldkeep.AgentID(c.Agent),
+		Broker: c.Broker, Username: c.Username, Data: c.Data,
+		Log: log, Version: programVersion(), ExitWhenDone: c.ExitWhenDone,
+	}
+	if c.Interval < time.Second || c.Interval > time.Hour {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--interval %v: want 1s to 1h", c.Interval)}
+	}
+	if c.ExitWhenDone && c.Driver != "trace" {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--exit-when-done: only a trace has an end, not --driver %s", c.Driver)}
+	}
+	if !(c.TraceSpeed >= 0 && c.TraceSpeed <= 1e6) {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--trace-speed %v: want 0 (as fast as possible) or up to 1000000", c.TraceSpeed)}
+	}
+	var err error
+	if cfg.Password, err = c.password(); err != nil {
+		return err
+	}
+	if cfg.TLS, err = c.tls(); err != nil {
+		return err
+	}
+	if c.IdentifyLED != "" {
+		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
+	}
+	switch c.Driver {
+	case "trace":
+		if c.Trace == "" {
+			return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver trace needs --trace FILE")}
+		}
+		cfg.Source, cfg.TimeTrust = c.trace, wire.ClockNTP
+	case "sim":
+		cfg.Source, cfg.TimeTrust = c.sim, wire.ClockNTP
+	default:
+		cfg.Source = c.w1
+	}
+	log.Info("agent starts", "site", c.Site, "agent", c.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
+	if err := firmware.Run(ctx, cfg); err != nil {
+		return asUsage(err)
+	}
+	log.Info("agent stops")
+	return nil
+}
+
+// password reads the password file. Its content never leaves this process but to
+// the broker.
+func (c *runCmd) password() (string, error) {
+	if c.PasswordFile == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--password-file %s cannot be read", c.PasswordFile)
+	}
+	p := strings.TrimRight(string(b), "\r\n")
+	if p == "" {
+		return "", coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--password-file %s is empty", c.PasswordFile)
+	}
+	return p, nil
+}
+
+func (c *runCmd) tls() (*tls.Config, error) {
+	if c.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--ca-file %s holds no certificate in PEM", c.CAFile)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// interval is the collector's when it configured one.
+func (c *runCmd) interval(start firmware.Start) time.Duration {
+	if start.Interval > 0 {
+		return start.Interval
+	}
+	return c.Interval
+}
+
+func (c *runCmd) w1(start firmware.Start) (sensors.Source, error) {
+	bus := w1.New(c.W1Root)
+	found, err := bus.Scan(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		start.Log.Warn("no 1-Wire probe is there yet; looking again at every sample", "root", c.W1Root)
+	}
+	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: bus, Log: start.Log})
+}
+
+func (c *runCmd) trace(start firmware.Start) (sensors.Source, error) {
+	p, err := trace.Open(c.Trace, trace.PlayerConfig{Clock: start.Clock, Speed: c.TraceSpeed, Resume: start.Last,
+		OnError: func(e *trace.RowError) { start.Log.Warn("row of the trace is left out", "err", e) }})
+	if err != nil {
+		// Not a matter of the command line, whatever is wrong with the file.
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--trace: %v", err)
+	}
+	left, passed := p.Rows()
+	start.Log.Info("trace opened", "file", c.Trace, "rows", left, "already_recorded", passed, "speed", c.TraceSpeed)
+	if left == 0 {
+		start.Log.Warn("trace has nothing that is not recorded already", "file", c.Trace, "data", c.Data)
+	}
+	return p, nil
+}
+
+func (c *runCmd) sim(start firmware.Start) (sensors.Source, error) {
+	a := sim.Appliance{Probe: coldkeep.ProbeID("sim-" + c.SimUnit), Unit: coldkeep.Unit(c.SimUnit), Seed: c.SimSeed}
+	if !c.SimBreakdown.IsZero() {
+		a.Faults = sim.Breakdown(c.SimBreakdown)
+	}
+	return sim.New(sim.Config{Clock: start.Clock, Interval: c.interval(start), History: c.SimHistory, Resume: start.Last,
+		Appliances: []sim.Appliance{a}})
+}

@@ -1,0 +1,147 @@
+package outbox
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/wire"
+)
+
+// Whatever is appended and acknowledged, and wherever the process dies in
+// between: numbers stay consecutive, nothing undelivered is lost, the head is the
+// chain of all that was ever recorded, and acks never go back.
+//
+// A process that dies is played by copying the files as they are on disk while the
+// book is open, and going on with the copy.
+func TestBookProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "outbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		cfg := Config{Path: filepath.Join(dir, "0", "outbox.db"), Site: "clinic", Agent: "pi"}
+		if err := os.Mkdir(filepath.Dir(cfg.Path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		ctx := context.Background()
+		b, err := Open(ctx, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = b.Close() }()
+		epoch := b.State().Epoch
+		var book []Record // what the book should hold
+		var acked int64
+		lives := 0
+		t.Repeat(map[string]func(*rapid.T){
+			"append": func(t *rapid.T) {
+				records := make([]Record, rapid.IntRange(0, 5).Draw(t, "n"))
+				for i := range records {
+					records[i] = drawRecord(t)
+				}
+				if err := b.Append(ctx, records); err != nil {
+					t.Fatal(err)
+				}
+				book = append(book, records...)
+			},
+			"ack": func(t *rapid.T) {
+				seq := rapid.Int64Range(0, int64(len(book))).Draw(t, "seq")
+				if err := b.Ack(ctx, epoch, seq); err != nil {
+					t.Fatal(err)
+				}
+				acked = max(acked, seq)
+			},
+			"die": func(t *rapid.T) {
+				lives++
+				if lives > 5 {
+					t.Skip("enough lives")
+				}
+				next := filepath.Join(dir, string(rune('0'+lives)))
+				copyFolder(t, filepath.Dir(cfg.Path), next)
+				_ = b.Close()
+				cfg.Path = filepath.Join(next, "outbox.db")
+				if b, err = Open(ctx, cfg); err != nil {
+					t.Fatal(err)
+				}
+				sameBook(t, b, book)
+			},
+			"": func(t *rapid.T) {
+				want := State{Epoch: epoch, Last: int64(len(book)), Acked: acked, Oldest: 1}
+				if got := b.State(); got != want {
+					t.Fatalf("state %+v, want %+v", got, want)
+				}
+				if last, head := b.Head(); last != want.Last || head != chain(cfg, epoch, book) {
+					t.Fatalf("head at %d is not the chain of %d records", last, len(book))
+				}
+			},
+		})
+		sameBook(t, b, book)
+	})
+}
+
+// sameBook reads all of the book back.
+func sameBook(t *rapid.T, b *Box, book []Record) {
+	t.Helper()
+	for next := int64(1); next <= int64(len(book)); {
+		got, err := b.ReadFrom(context.Background(), next, 1000, 1<<20)
+		if err != nil || len(got) == 0 {
+			t.Fatalf("record %d: %v", next, err)
+		}
+		for _, r := range got {
+			if want := book[next-1]; r != want || r.Seq != next {
+				t.Fatalf("record %d is\n%+v\nwant\n%+v", next, r, want)
+			}
+			next++
+		}
+	}
+}
+
+func drawRecord(t *rapid.T) Record {
+	temperature := rapid.OneOf(rapid.Just(none), rapid.Map(rapid.Int32Range(-100_000, 100_000), func(v int32) coldkeep.Temperature { return coldkeep.Temperature(v) }))
+	r := Record{
+		Record: wire.Record{
+			Probe: coldkeep.ProbeID(rapid.SampledFrom([]string{"a", "28-000005e2fdc3"}).Draw(t, "probe")),
+			At:    rapid.Int64Range(0, 1<<41).Draw(t, "at"), Celsius: temperature.Draw(t, "c"),
+			Raw: temperature.Draw(t, "r"), Lo: temperature.Draw(t, "lo"), Hi: none,
+			Quality: rapid.SampledFrom([]coldkeep.Quality{"", "crc", "clock"}).Draw(t, "q"),
+		},
+		Clock:  rapid.SampledFrom([]string{wire.ClockNTP, wire.ClockUnsynced}).Draw(t, "clock"),
+		Config: rapid.Int64Range(0, 2).Draw(t, "cfg"),
+	}
+	if rapid.Bool().Draw(t, "event") {
+		r.Event, r.Detail = wire.EventBoot, rapid.StringN(0, 20, -1).Draw(t, "detail")
+	}
+	return r
+}
+
+func copyFolder(t *rapid.T, from, to string) {
+	t.Helper()
+	if err := os.Mkdir(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		in, err := os.Open(filepath.Join(from, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := os.Create(filepath.Join(to, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(out, in); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = in.Close(), out.Close()
+	}
+}

@@ -1,0 +1,246 @@
+// Package sampler reads real probes on a steady grid: one goroutine a bus, a
+// deadline a sample, and never a number for a probe that did not answer.
+package sampler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/sensors"
+)
+
+// Scanner finds the probes that are there now. The kernel's 1-Wire bus is one.
+type Scanner interface {
+	Scan(ctx context.Context) ([]sensors.Probe, error)
+}
+
+// DefaultDeadline bounds one sample. A DS18B20 converts for 750 ms at 12 bits
+// (data sheet, table 2), and w1_therm tries up to five times.
+const DefaultDeadline = 5 * time.Second
+
+// Config says what is sampled, and when.
+type Config struct {
+	Clock    coldkeep.Clock // nil is the machine's
+	Interval time.Duration  // at least a second; 0 is a minute
+	Deadline time.Duration  // of one sample, on the machine's clock; 0 is DefaultDeadline
+	Scanner  Scanner
+	Log      *slog.Logger
+}
+
+// Sampler samples every probe at every point of the grid. The scanner is asked
+// before each round, so that a probe plugged in is read from the next round on. A
+// probe once seen stays in the book: gone, it is recorded as missing. A round that
+// a bus cannot finish before the next begins costs that bus the next, not the
+// others. It is a sensors.Source.
+type Sampler struct {
+	cfg   Config
+	grid  *sensors.Grid
+	asked atomic.Bool // a round beside the grid
+
+	mu    sync.Mutex // guards buses and infos
+	buses map[string]*bus
+	infos []sensors.Info
+
+	emitting sync.Mutex // one emit at a time
+}
+
+// bus is a set of wires; its probes are read one after the other.
+type bus struct {
+	name   string
+	probes []sensors.Probe
+	round  chan struct{} // asks for a round; full while one is under way
+	stuck  chan struct{} // closed when the read that overran its deadline is back
+}
+
+var _ sensors.Source = (*Sampler)(nil)
+
+// New makes a sampler. An interval below a second is EINVALID.
+func New(cfg Config) (*Sampler, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = coldkeep.RealClock{}
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = time.Minute
+	}
+	if cfg.Deadline == 0 {
+		cfg.Deadline = DefaultDeadline
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	grid, err := sensors.NewGrid(cfg.Clock, cfg.Interval)
+	if err != nil {
+		return nil, err
+	}
+	return &Sampler{cfg: cfg, grid: grid, buses: make(map[string]*bus)}, nil
+}
+
+// SetInterval changes the grid from the next sample on. Less than a second is
+// ignored.
+func (s *Sampler) SetInterval(d time.Duration) { s.grid.SetInterval(d) }
+
+// SampleNow takes a round of samples now, beside the grid.
+func (s *Sampler) SampleNow() {
+	s.asked.Store(true)
+	s.grid.Wake()
+}
+
+// Probes describes the probes seen so far.
+func (s *Sampler) Probes() []sensors.Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]sensors.Info(nil), s.infos...)
+}
+
+// Run samples until ctx ends or emit fails.
+func (s *Sampler) Run(ctx context.Context, emit sensors.Emit) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer fail(nil) // before Wait: ends the buses
+	start := func(b *bus) {
+		work.Go(func() {
+			if err := s.serve(ctx, b, emit); err != nil {
+				fail(err)
+			}
+		})
+	}
+	var next time.Time // the first round is at once: who plugs in a probe is waiting to see it
+	for {
+		woken := s.grid.Woken()
+		now := s.cfg.Clock.Now()
+		if asked := s.asked.Swap(false); asked || !now.Before(next) {
+			s.round(ctx, start)
+		}
+		next = s.grid.After(now)
+		if err := s.grid.Wait(ctx, next, woken); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// round scans, and asks every bus for its samples.
+func (s *Sampler) round(ctx context.Context, start func(*bus)) {
+	found, err := s.cfg.Scanner.Scan(ctx)
+	if err != nil {
+		// The probes known so far are still asked, and answer for themselves.
+		s.cfg.Log.Warn("probes cannot be listed", "err", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range found {
+		s.add(p, start)
+	}
+	for _, b := range s.buses {
+		select {
+		case b.round <- struct{}{}:
+		default:
+			s.cfg.Log.Warn("bus is still busy with the round before; this one is left out", "bus", b.name)
+		}
+	}
+}
+
+func (s *Sampler) add(p sensors.Probe, start func(*bus)) {
+	for _, i := range s.infos {
+		if i.Probe == coldkeep.ProbeID(p.String()) {
+			return
+		}
+	}
+	info := sensors.Describe(p)
+	s.infos = append(s.infos, info)
+	s.cfg.Log.Info("probe found", "probe", info.Probe, "kind", info.Kind, "bus", info.Bus)
+	b, ok := s.buses[info.Bus]
+	if !ok {
+		b = &bus{name: info.Bus, round: make(chan struct{}, 1)}
+		s.buses[info.Bus] = b
+		start(b)
+	}
+	b.probes = append(b.probes, p)
+}
+
+// serve reads one bus, round after round.
+func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, p := range b.probes {
+			_ = p.Halt() // nothing more is asked of it
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.round:
+		}
+		s.mu.Lock()
+		probes := append([]sensors.Probe(nil), b.probes...)
+		s.mu.Unlock()
+		batch := make([]sensors.Sample, 0, len(probes))
+		for _, p := range probes {
+			at := s.cfg.Clock.Now()
+			sample := s.sample(ctx, b, p)
+			if ctx.Err() != nil {
+				return nil // broken off: not the probe's fault
+			}
+			sample.At = at
+			batch = append(batch, sample)
+		}
+		s.emitting.Lock()
+		err := emit(ctx, batch)
+		s.emitting.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sample reads one probe within the deadline. A read that the kernel does not
+// give back (the bus mutex may hang, raspberrypi/linux#3491) leaves one goroutine
+// behind, and the bus reports timeouts until it is back.
+func (s *Sampler) sample(ctx context.Context, b *bus, p sensors.Probe) sensors.Sample {
+	id := coldkeep.ProbeID(p.String())
+	if b.stuck != nil {
+		select {
+		case <-b.stuck:
+			b.stuck = nil
+		default:
+			return sensors.Failed(id, coldkeep.QualityTimeout)
+		}
+	}
+	type answer struct {
+		sensors.Sample
+		err error
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
+	defer cancel()
+	got := make(chan answer, 1)
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		sample, err := p.Sample(ctx)
+		got <- answer{sample, err}
+	}()
+	var a answer
+	select {
+	case a = <-got:
+	case <-ctx.Done():
+		b.stuck = back
+		s.cfg.Log.Warn("probe did not answer in time", "probe", id, "bus", b.name, "deadline", s.cfg.Deadline)
+		return sensors.Failed(id, coldkeep.QualityTimeout)
+	}
+	switch {
+	case errors.Is(a.err, context.DeadlineExceeded):
+		return sensors.Failed(id, coldkeep.QualityTimeout)
+	case a.err != nil:
+		s.cfg.Log.Warn("probe failed", "probe", id, "bus", b.name, "err", a.err)
+		return sensors.Failed(id, coldkeep.QualityError)
+	}
+	a.Probe = id
+	return a.Sample
+}

@@ -1,0 +1,315 @@
+// Package api is the registry's HTTP interface for programs: the collector mirrors
+// the registry's truth from it and posts temperature logs, excursions, holds and
+// statuses to it. GET /api/openapi.json describes every call.
+//
+// Errors are application/problem+json with a stable code. A POST carries an
+// Idempotency-Key: the same key and body again gives the same answer without doing
+// anything again, the same key with another body is refused.
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed" // the OpenAPI description
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/templog"
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// Answers keeps what was answered to a POST, by account and idempotency key.
+type Answers interface {
+	Begin(ctx context.Context, account, key, request string) (status int, body []byte, err error)
+	Finish(ctx context.Context, account, key, request string, status int, body []byte) (int, []byte, error)
+	Forget(ctx context.Context, account, key, request string) error
+}
+
+// Config is what the API stands on.
+type Config struct {
+	Auth      *auth.Service
+	Templog   *templog.Service
+	Inventory *inventory.Service
+	Answers   Answers
+	Log       *slog.Logger
+}
+
+// maxWait is the longest long-poll, in seconds.
+const maxWait = 60
+
+type server struct{ Config }
+
+// New returns the API's handler; it answers under /api/.
+func New(c Config) http.Handler { return (&server{c}).engine() }
+
+func (s *server) engine() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.Use(s.recovered)
+	e.NoRoute(func(c *gin.Context) {
+		s.problem(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "there is no call %s", c.Request.URL.Path))
+	})
+	e.NoMethod(func(c *gin.Context) {
+		write(c, http.StatusMethodNotAllowed, coldkeep.EINVALID, "method "+c.Request.Method+" is not one of this call")
+	})
+	e.GET("/api/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json; charset=utf-8", openAPI) })
+	v1 := e.Group("/api/v1", s.signedIn)
+	v1.GET("/mirror", s.mirror)
+	v1.POST("/temperature-log/intervals", s.post(2<<20, s.intervals))
+	v1.POST("/excursions", s.post(64<<10, s.excursion))
+	v1.POST("/holds", s.post(64<<10, s.hold))
+	v1.POST("/holds/:id/proposal", s.post(64<<10, s.proposal))
+	v1.POST("/appliance-status", s.post(256<<10, s.status))
+	return e
+}
+
+const principalKey = "principal"
+
+func (s *server) signedIn(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = ""
+	}
+	p, err := s.Auth.Account(c.Request.Context(), strings.TrimSpace(token))
+	if err != nil {
+		if coldkeep.ErrorCode(err) == coldkeep.EUNAUTHORIZED {
+			c.Header("WWW-Authenticate", `Bearer realm="coldkeep"`)
+		}
+		s.problem(c, err)
+		return
+	}
+	c.Set(principalKey, p)
+}
+
+func principal(c *gin.Context) auth.Principal {
+	p, _ := c.MustGet(principalKey).(auth.Principal)
+	return p
+}
+
+func (s *server) mirror(c *gin.Context) {
+	since, err := queryInt(c, "since", 0, 1<<62)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	wait, err := queryInt(c, "wait", 0, maxWait)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	// A server with a write timeout must not cut a call that waits on purpose; one
+	// without has no deadline to set, and says so.
+	err = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(time.Duration(wait+30) * time.Second))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.Log.Debug("mirror: write deadline", "err", err)
+	}
+	m, err := s.Templog.Mirror(c.Request.Context(), principal(c), since, time.Duration(wait)*time.Second)
+	if err != nil {
+		if c.Request.Context().Err() != nil {
+			c.Abort() // nobody is waiting for the answer
+			return
+		}
+		s.problem(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, m)
+}
+
+func queryInt(c *gin.Context, name string, low, high int64) (int64, error) {
+	v := c.Query(name)
+	if v == "" {
+		return low, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < low || n > high {
+		return 0, coldkeep.Errorf(coldkeep.EINVALID, "%s: %q: want a whole number from %d to %d", name, v, low, high)
+	}
+	return n, nil
+}
+
+// post wraps a call that changes something: it limits the body, and answers a
+// repeated request with what was answered before.
+func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx, account := c.Request.Context(), principal(c).ID
+		key := c.GetHeader("Idempotency-Key")
+		if key == "" || len(key) > 200 {
+			s.problem(c, coldkeep.Errorf(coldkeep.EINVALID, "Idempotency-Key: the header is needed, 1 to 200 characters"))
+			return
+		}
+		if media, _, _ := strings.Cut(c.GetHeader("Content-Type"), ";"); media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json") {
+			write(c, http.StatusUnsupportedMediaType, coldkeep.EINVALID, "Content-Type: want application/json")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+		if err != nil {
+			var tooLarge *http.MaxBytesError
+			if errors.As(err, &tooLarge) {
+				write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
+				return
+			}
+			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.post", "body: could not be read"))
+			return
+		}
+		request := requestHash(c.Request, body)
+		status, kept, err := s.Answers.Begin(ctx, account, key, request)
+		if err != nil {
+			s.problem(c, err)
+			return
+		}
+		if status != 0 {
+			c.Header("Idempotency-Replayed", "true")
+			c.Data(status, "application/json; charset=utf-8", kept)
+			return
+		}
+		value, err := call(c, body)
+		if err != nil {
+			// The claim is let go of even when the caller has gone away.
+			if e := s.Answers.Forget(context.WithoutCancel(ctx), account, key, request); e != nil {
+				s.Log.Error("idempotency key not let go of", "err", e)
+			}
+			s.problem(c, err)
+			return
+		}
+		answer, err := json.Marshal(value)
+		if err != nil {
+			s.problem(c, err)
+			return
+		}
+		status, kept, err = s.Answers.Finish(ctx, account, key, request, http.StatusOK, answer)
+		if err != nil {
+			s.problem(c, err)
+			return
+		}
+		c.Data(status, "application/json; charset=utf-8", kept)
+	}
+}
+
+func requestHash(r *http.Request, body []byte) string {
+	h := sha256.New()
+	h.Write([]byte(r.Method + " " + r.URL.Path + "\n"))
+	h.Write(body)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+type stored struct {
+	Received int `json:"received"`
+	Stored   int `json:"stored"` // new to the registry; the rest it had
+}
+
+func (s *server) intervals(c *gin.Context, body []byte) (any, error) {
+	list, err := decodeList[coldkeep.Interval](body)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.Templog.PutIntervals(c.Request.Context(), principal(c), list)
+	return stored{Received: len(list), Stored: n}, err
+}
+
+type revision struct {
+	ID       string `json:"id"`
+	Revision int    `json:"revision"` // the latest that is known
+}
+
+func (s *server) excursion(c *gin.Context, body []byte) (any, error) {
+	x, err := decodeOne[coldkeep.Excursion](body)
+	if err != nil {
+		return nil, err
+	}
+	latest, err := s.Templog.PutExcursion(c.Request.Context(), principal(c), x)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Inventory.ExcursionChanged(c.Request.Context(), principal(c), latest); err != nil {
+		return nil, err
+	}
+	return revision{ID: latest.ID, Revision: latest.Revision}, nil
+}
+
+func (s *server) hold(c *gin.Context, body []byte) (any, error) {
+	r, err := decodeOne[coldkeep.HoldRequest](body)
+	if err != nil {
+		return nil, err
+	}
+	return s.Inventory.Hold(c.Request.Context(), principal(c), r)
+}
+
+func (s *server) proposal(c *gin.Context, body []byte) (any, error) {
+	p, err := decodeOne[coldkeep.HoldProposal](body)
+	if err != nil {
+		return nil, err
+	}
+	id := c.Param("id")
+	return struct {
+		Hold  string `json:"hold"`
+		State string `json:"state"`
+	}{id, "proposed"}, s.Inventory.Propose(c.Request.Context(), principal(c), id, p)
+}
+
+// status takes one status or a list of them.
+func (s *server) status(c *gin.Context, body []byte) (any, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		body = slices.Concat([]byte("["), body, []byte("]"))
+	}
+	list, err := decodeList[coldkeep.ApplianceStatus](body)
+	if err != nil {
+		return nil, err
+	}
+	return stored{Received: len(list), Stored: len(list)}, s.Templog.PutStatuses(c.Request.Context(), principal(c), list)
+}
+
+// problem answers with an error and logs what is ours.
+func (s *server) problem(c *gin.Context, err error) {
+	code := coldkeep.ErrorCode(err)
+	if code == coldkeep.EINTERNAL {
+		s.Log.Error("registry api", "method", c.Request.Method, "route", c.FullPath(), "err", err)
+	}
+	write(c, coldkeep.Status(code), code, coldkeep.ErrorMessage(err))
+}
+
+func write(c *gin.Context, status int, code, detail string) {
+	b, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}{"about:blank", http.StatusText(status), status, code, detail})
+	if err != nil { // strings and a number: it cannot
+		c.AbortWithStatus(http.StatusInternalServerError)
+		return
+	}
+	c.Abort()
+	c.Data(status, "application/problem+json", b)
+}
+
+func (s *server) recovered(c *gin.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			if r == http.ErrAbortHandler {
+				panic(r)
+			}
+			s.Log.Error("registry api panic", "route", c.FullPath(), "panic", r)
+			write(c, http.StatusInternalServerError, coldkeep.EINTERNAL, coldkeep.ErrorMessage(errors.New("panic")))
+		}
+	}()
+	c.Next()
+}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+)
+
+// decodeOne reads a JSON object. What is wrong is EINVALID and names the field.
+func decodeOne[T any](body []byte) (T, error) {
+	var v T
+	return v, decodeFields(body, "", &v)
+}
+
+// decodeList reads a JSON array of objects. What is wrong is EINVALID and names
+// the place and the field.
+func decodeList[T any](body []byte) ([]T, error) {
+	var raw []json.RawMessage
+	if err := strict(body, &raw); err != nil || raw == nil {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "body: want a JSON array of objects%s", because(err))
+	}
+	out := make([]T, len(raw))
+	for i, r := range raw {
+		if err := decodeFields(r, fmt.Sprintf("[%d].", i), &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// decodeFields reads an object field by field, since encoding/json does not say
+// which field an UnmarshalJSON or a time failed in, and since a temperature that is
+// not sent must be absent, not 0 °C. Fields that are not known are left alone: a
+// newer collector may send more.
+func decodeFields(body []byte, path string, into any) error {
+	var raw map[string]json.RawMessage
+	if err := strict(body, &raw); err != nil || raw == nil {
+		return coldkeep.Errorf(coldkeep.EINVALID, "%s: want a JSON object%s", strings.TrimSuffix(cmp.Or(path, "body"), "."), because(err))
+	}
+	v := reflect.ValueOf(into).Elem()
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		field := v.Field(i)
+		b, sent := raw[name]
+		if !sent {
+			if t, ok := field.Addr().Interface().(*coldkeep.Temperature); ok {
+				*t = coldkeep.NoTemperature
+			}
+			continue
+		}
+		if err := json.Unmarshal(b, field.Addr().Interface()); err != nil {
+			return coldkeep.Errorf(coldkeep.EINVALID, "%s%s: %s", path, name, wanted(field, b, err))
+		}
+	}
+	return nil
+}
+
+// strict reads one JSON value and nothing after it.
+func strict(body []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if dec.More() {
+		return errors.New("something follows it")
+	}
+	return nil
+}
+
+func because(err error) string {
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("; not JSON at byte %d: %v", syntax.Offset, syntax)
+	}
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		return ", not a " + wrongType.Value
+	}
+	return "; " + err.Error()
+}
+
+func wanted(field reflect.Value, sent []byte, err error) string {
+	if len(sent) > 60 {
+		sent = append(bytes.Clone(sent[:60]), "…"...)
+	}
+	switch field.Interface().(type) {
+	case time.Time, *time.Time:
+		return fmt.Sprintf("%s: want a time such as \"2026-01-31T08:15:00Z\"", sent)
+	case coldkeep.Temperature:
+		return fmt.Sprintf("%s: want degrees Celsius as a number, or null", sent)
+	}
+	switch field.Kind() {
+	case reflect.String:
+		return fmt.Sprintf("%s: want text", sent)
+	case reflect.Int, reflect.Int64:
+		return fmt.Sprintf("%s: want a whole number", sent)
+	case reflect.Float64:
+		return fmt.Sprintf("%s: want a number", sent)
+	case reflect.Bool:
+		return fmt.Sprintf("%s: want true or false", sent)
+	case reflect.Slice:
+		return fmt.Sprintf("%s: want a list of text", sent)
+	}
+	return coldkeep.ErrorMessage(err)
+}

@@ -1,0 +1,153 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/audit"
+)
+
+// Person is somebody with an account.
+type Person struct {
+	ID           string
+	Name         string
+	Username     string // lower case
+	Role         Role
+	Site         coldkeep.SiteID // "" for a role of the programme
+	PasswordHash string
+	Active       bool
+	Failed       int        // failed sign-ins since the last good one
+	LockedUntil  *time.Time // absent: not locked
+	CreatedAt    time.Time
+}
+
+// Principal is the person as one who acts.
+func (p *Person) Principal() Principal {
+	return Principal{ID: p.ID, Name: p.Name, Username: p.Username, Role: p.Role, Site: p.Site}
+}
+
+// Account is an interface account: a program that signs in with a bearer token.
+type Account struct {
+	ID          string
+	Name        string
+	TokenSHA256 string
+	Scopes      []string
+	Revoked     bool
+	CreatedAt   time.Time
+}
+
+// Reader reads what is kept of people, accounts and devices. A missing row is
+// ENOTFOUND.
+type Reader interface {
+	CountPeople(ctx context.Context) (int, error)
+	Person(ctx context.Context, id string) (Person, error)
+	PersonByUsername(ctx context.Context, username string) (Person, error)
+	People(ctx context.Context, site coldkeep.SiteID) ([]Person, error)
+	AccountByToken(ctx context.Context, sha256 string) (Account, error)
+	AccountByName(ctx context.Context, name string) (Account, error)
+	Device(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (coldkeep.Device, error)
+	Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Device, error)
+	Site(ctx context.Context, id coldkeep.SiteID) (coldkeep.Site, error)
+}
+
+// Tx is a transaction on them.
+type Tx interface {
+	Reader
+	audit.Writer
+	InsertPerson(ctx context.Context, p Person) error // ECONFLICT when the username is taken
+	UpdatePerson(ctx context.Context, p Person) error
+	CountAttempt(ctx context.Context, username string) (Person, error) // adds one to Failed
+	ResetAttempts(ctx context.Context, id string) error
+	PutAccount(ctx context.Context, a Account) error
+	PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error
+	BumpMirror(ctx context.Context) (int64, error)
+}
+
+// Store keeps them.
+type Store interface {
+	Reader
+	Tx(ctx context.Context, do func(Tx) error) error
+}
+
+// Service is who may come in.
+type Service struct {
+	store   Store
+	clock   coldkeep.Clock
+	params  argon2id.Params
+	decoy   string        // compared with when the username is unknown, so that both take as long
+	hashing chan struct{} // argon2id takes memory by design: only so many at once
+}
+
+// New returns the service.
+func New(store Store, clock coldkeep.Clock) (*Service, error) {
+	s := &Service{
+		store: store, clock: clock,
+		// OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes, 1 lane is
+		// its smallest setting, and fits the smallest server that a clinic may have.
+		params:  argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
+		hashing: make(chan struct{}, 4),
+	}
+	decoy, err := argon2id.CreateHash(rand.Text(), &s.params)
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "auth.New", "no hash could be made")
+	}
+	s.decoy = decoy
+	return s, nil
+}
+
+func (s *Service) hash(ctx context.Context, password string) (string, error) {
+	select {
+	case s.hashing <- struct{}{}:
+		defer func() { <-s.hashing }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	h, err := argon2id.CreateHash(password, &s.params)
+	return h, coldkeep.Wrap(err, coldkeep.EINTERNAL, "auth.hash", "password")
+}
+
+func (s *Service) matches(ctx context.Context, password, hash string) (bool, error) {
+	select {
+	case s.hashing <- struct{}{}:
+		defer func() { <-s.hashing }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	ok, err := argon2id.ComparePasswordAndHash(password, hash)
+	return ok, coldkeep.Wrap(err, coldkeep.EINTERNAL, "auth.matches", "stored password")
+}
+
+// SHA256 is a random secret as it is stored: hex of its hash. A password, which is
+// not random, is never stored this way.
+func SHA256(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// newSecret is 160 random bits, in letters and digits that can be typed.
+func newSecret() string {
+	b := make([]byte, 20)
+	_, _ = rand.Read(b) // never fails
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+// validName is the form of a SiteID, AgentID, ApplianceID or username.
+func validName(s, more string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || strings.ContainsRune(more, r)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package forecast
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
+)
+
+// child has three DTaP-HepB-IPV doses at 2, 4 and 6 months.
+func child() *Patient {
+	born := schedule.Civil(2024, 1, 10)
+	p := &Patient{ID: "child", Born: born, Gender: schedule.Female, Assessment: schedule.Civil(2024, 8, 1)}
+	for _, d := range []Date{schedule.Civil(2024, 3, 10), schedule.Civil(2024, 5, 10), schedule.Civil(2024, 7, 10)} {
+		p.Doses = append(p.Doses, Dose{Date: d, CVX: "110", LotExpiry: None})
+	}
+	return p
+}
+
+func forecastOf(t *testing.T, res *Result, group string) *Forecast {
+	t.Helper()
+	i := slices.IndexFunc(res.Forecasts, func(f Forecast) bool { return f.Group == group })
+	if i < 0 {
+		t.Fatalf("there is no forecast of %s", group)
+	}
+	return &res.Forecasts[i]
+}
+
+func statusOf(t *testing.T, res *Result, dose int, antigen string) (EvalStatus, Reason) {
+	t.Helper()
+	for _, e := range res.Doses[dose].Evaluations {
+		if e.Antigen == antigen {
+			return e.Status, e.Reason
+		}
+	}
+	t.Fatalf("dose %d has no evaluation for %s", dose+1, antigen)
+	return 0, 0
+}
+
+// TestSubStandard holds Table 6-3: a dose of a broken cold chain or an expired
+// lot does not count, and the forecast changes at once.
+func TestSubStandard(t *testing.T) {
+	e := New(Builtin())
+	whole := forecastOf(t, e.Forecast(child()), "DTaP/Tdap/Td")
+	if whole.Number != 4 {
+		t.Fatalf("three good doses, and the next is %d", whole.Number)
+	}
+	for _, c := range []struct {
+		name   string
+		spoil  func(*Dose)
+		status EvalStatus
+		reason Reason
+		next   int
+	}{
+		{"dose condition flag", func(d *Dose) { d.Condition = true }, SubStandard, ConditionFlag, 3},
+		{"given the day after the lot expired", func(d *Dose) { d.LotExpiry = d.Date - 1 }, SubStandard, LotExpired, 3},
+		{"given on the day the lot expires", func(d *Dose) { d.LotExpiry = d.Date }, Valid, NoReason, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := child()
+			c.spoil(&p.Doses[2])
+			res := e.Forecast(p)
+			if s, why := statusOf(t, res, 2, "Diphtheria"); s != c.status || why != c.reason {
+				t.Errorf("the dose is %v (%v), want %v (%v)", s, why, c.status, c.reason)
+			}
+			if f := forecastOf(t, res, "DTaP/Tdap/Td"); f.Number != c.next {
+				t.Errorf("the next dose is %d, want %d", f.Number, c.next)
+			}
+		})
+	}
+}
+
+// TestFlagInTheMiddle holds that the doses after a flagged one are evaluated
+// against the target dose it failed: three doses become two.
+func TestFlagInTheMiddle(t *testing.T) {
+	p := child()
+	p.Doses[1].Condition = true
+	res := New(Builtin()).Forecast(p)
+	if s, _ := statusOf(t, res, 2, "HepB"); s != Valid {
+		t.Errorf("the third dose is %v for HepB, want Valid as dose 2", s)
+	}
+	if f := forecastOf(t, res, "Polio"); f.Number != 3 {
+		t.Errorf("the next polio dose is %d, want 3", f.Number)
+	}
+}
+
+// TestLotMonth holds CALCDTLOTEXP-1: a lot that expires in a month expires on its
+// last day.
+func TestLotMonth(t *testing.T) {
+	for in, want := range map[string]Date{
+		"2024-02": schedule.Civil(2024, 2, 29), "2025-02": schedule.Civil(2025, 2, 28),
+		"2024-12": schedule.Civil(2024, 12, 31), "2024-05-03": schedule.Civil(2024, 5, 3), "": None,
+	} {
+		if got, err := lotExpiry(in); err != nil || got != want {
+			t.Errorf("%q is %v, %v, want %v", in, got, err, want)
+		}
+	}
+	if _, err := lotExpiry("2024-13"); err == nil {
+		t.Error("a thirteenth month was accepted")
+	}
+}
+
+// TestTwoForecasts holds FORECASTVG-1: standard and risk stay apart, and a shared
+// decision is named.
+func TestTwoForecasts(t *testing.T) {
+	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
+		Observations: []Observation{{"007", None}, {"170", schedule.Civil(2025, 6, 1)}, {"no such code", None}}}
+	res := New(Builtin()).Forecast(p)
+	kinds := map[bool]*Forecast{}
+	for i := range res.Forecasts {
+		if f := &res.Forecasts[i]; f.Group == "DTaP/Tdap/Td" {
+			kinds[f.Risk] = f
+		}
+	}
+	if kinds[true] == nil || kinds[false] == nil {
+		t.Fatalf("want a standard and a risk forecast, got %+v", kinds)
+	}
+	if want := schedule.Civil(2025, 6, 1) + 27*7; kinds[true].Earliest != want {
+		t.Errorf("in pregnancy from %s, want %s", kinds[true].Earliest, want)
+	}
+	if len(res.Undetermined) != 1 || res.Undetermined[0].Code != "no such code" {
+		t.Errorf("the unknown code was not said: %+v", res.Undetermined)
+	}
+	if f := forecastOf(t, res, "COVID-19"); !f.Shared || f.Reason&SharedDecision == 0 {
+		t.Errorf("shared clinical decision-making is not named: %+v", f)
+	}
+}
+
+// TestPregnancyOfUnknownOnset holds that the dose is due, without dates.
+func TestPregnancyOfUnknownOnset(t *testing.T) {
+	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
+		Observations: []Observation{{"007", None}}}
+	f := forecastOf(t, New(Builtin()).Forecast(p), "DTaP/Tdap/Td")
+	if !f.Risk || f.Status != NotComplete || f.Earliest != None || f.Reason&DateNeeded == 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// TestSchedule looks into the built-in schedule: its version, the observations
+// of other code systems, and the seasons that end.
+func TestSchedule(t *testing.T) {
+	s := Builtin()
+	if s.Version != "4.64" || s.Released != schedule.Civil(2025, 11, 10) {
+		t.Errorf("the built-in schedule is %s of %s", s.Version, s.Released)
+	}
+	if got := s.Coded("SNOMED", "23719005"); !slices.Equal(got, []string{"004"}) {
+		t.Errorf("a stem cell transplant in SNOMED is %v", got)
+	}
+	if got := s.Coded("SNOMED", "0"); got != nil {
+		t.Errorf("a code that is not there is %v", got)
+	}
+	if ended := s.EndedSeasons(schedule.Civil(2025, 11, 10)); len(ended) != 0 {
+		t.Errorf("seasons ended early: %+v", ended)
+	}
+	ended := s.EndedSeasons(schedule.Civil(2026, 7, 1))
+	if !slices.ContainsFunc(ended, func(x schedule.Season) bool { return x.Group == "Influenza" && x.End == schedule.Civil(2026, 6, 30) }) {
+		t.Errorf("the influenza season did not end: %+v", ended)
+	}
+}
+
+// TestActivate holds that a new schedule takes over at once, and that what it
+// would change can be seen before.
+func TestActivate(t *testing.T) {
+	live := NewLive(Builtin())
+	other := *Builtin()
+	other.Version = "next"
+	if d := Compare(Builtin(), &other, []*Patient{child()}); len(d) != 0 {
+		t.Errorf("the same schedule changes %+v", d)
+	}
+	live.Activate(&other)
+	if got := live.Engine().Schedule().Version; got != "next" {
+		t.Errorf("in force is %s", got)
+	}
+}

@@ -1,0 +1,186 @@
+// Package registry is the immunization registry as one value: its database, its
+// screens and its API. Open makes it; what the screens need of the collector is
+// handed in as small interfaces.
+package registry
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/database"
+	"github.com/coldkeep/coldkeep/registry/api"
+	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/demo"
+	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/store"
+	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/web"
+)
+
+// CollectorAccount is the name of the interface account of Config.CollectorToken.
+const CollectorAccount = "collector"
+
+// Config is what a registry is made of. Database alone must be set.
+type Config struct {
+	Database string         // SQLite path or PostgreSQL URL
+	Clock    coldkeep.Clock // RealClock when nil
+	Log      *slog.Logger   // discarded when nil
+
+	// What the screens ask of the collector. Without one, the screens say that the
+	// collector does not answer and show what the registry itself knows.
+	Readings web.Readings
+	Inbox    web.Inbox
+	Live     web.Live
+
+	// CollectorToken, when set, is accepted as the bearer token of an interface
+	// account with scope collector.
+	CollectorToken string
+	// SecureCookies marks cookies Secure. Set it where the screens are reached by
+	// HTTPS; on plain HTTP nobody could sign in.
+	SecureCookies bool
+	// TrustedOrigins are further origins ("https://host") whose pages may post
+	// forms, for a proxy that changes the Host header.
+	TrustedOrigins []string
+}
+
+// Registry is an open registry.
+type Registry struct {
+	db      *database.DB
+	clock   coldkeep.Clock
+	log     *slog.Logger
+	auth    *auth.Service
+	templog *templog.Service
+	stock   *inventory.Service
+	handler http.Handler
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Open opens the registry and brings its tables up to date. EUNAVAILABLE when the
+// database does not answer, EINVALID when the configuration is wrong.
+func Open(ctx context.Context, c Config) (*Registry, error) {
+	if c.Database == "" {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "registry: no database is named")
+	}
+	if c.Clock == nil {
+		c.Clock = coldkeep.RealClock{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	db, err := database.Open(ctx, c.Database)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{db: db, clock: c.Clock, log: c.Log}
+	if err := r.open(ctx, c); err != nil {
+		_ = db.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Registry) open(ctx context.Context, c Config) error {
+	st, err := store.Open(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	if r.auth, err = auth.New(st.Auth(), c.Clock); err != nil {
+		return err
+	}
+	r.templog = templog.New(st.Templog(), c.Clock)
+	r.stock = inventory.New(st.Inventory(), c.Clock)
+	if c.CollectorToken != "" {
+		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
+			return err
+		}
+	}
+	screens, err := web.New(web.Config{
+		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Trail: st, Sessions: st.Sessions(),
+		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live,
+		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log}))
+	mux.Handle("/", screens)
+	r.handler = mux
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	r.done.Go(func() { r.tidy(background, st) })
+	return nil
+}
+
+// keepAnswers is for how long a repeated call gets its first answer. The
+// collector's outbox re-sends for days, not for a month.
+const keepAnswers = 35 * 24 * time.Hour
+
+// tidy deletes expired sessions and old answers, at start and then hourly.
+func (r *Registry) tidy(ctx context.Context, st *store.Store) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := st.Tidy(ctx, time.Now().Add(-keepAnswers)); err != nil && ctx.Err() == nil {
+			r.log.Error("registry: tidying", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Handler serves the screens at / and the API under /api/. Calls of the collector's
+// read API that share the listener are to be registered as longer patterns of the
+// same mux this handler is registered on with "/".
+func (r *Registry) Handler() http.Handler { return r.handler }
+
+// Close stops the registry's own work and closes its database. Servers of Handler
+// are to be shut down first.
+func (r *Registry) Close() error {
+	r.stop()
+	r.done.Wait()
+	return coldkeep.Wrap(r.db.Close(), coldkeep.EUNAVAILABLE, "registry.Close", "database")
+}
+
+// Ready is nil when the database answers, and EUNAVAILABLE otherwise.
+func (r *Registry) Ready(ctx context.Context) error {
+	return coldkeep.Wrap(r.db.PingContext(ctx), coldkeep.EUNAVAILABLE, "registry.Ready", "the registry's database does not answer")
+}
+
+// CheckDevice checks a device's broker sign-in: username "site/agent" and its
+// secret. ok is false for an unknown or revoked device and a wrong secret.
+func (r *Registry) CheckDevice(ctx context.Context, username, password string) (site coldkeep.SiteID, agent coldkeep.AgentID, ok bool) {
+	return r.auth.CheckDevice(ctx, username, password)
+}
+
+// AddDevice makes a device's account and returns its secret, which cannot be shown
+// again. EINVALID for a wrong name, ENOTFOUND for an unknown site, ECONFLICT when
+// the device has an account.
+func (r *Registry) AddDevice(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (secret string, err error) {
+	return r.auth.AddDevice(ctx, auth.System("Command line"), site, agent)
+}
+
+// DemoPerson is somebody of the demo, with the password to be printed.
+type DemoPerson = demo.Person
+
+// FurnishDemo fills the registry with the demo's two clinics: sites, people, units,
+// probes, device accounts and lots. Called again it adds only what is missing and
+// gives the devices the secrets handed in. secrets holds one per device by
+// "site/agent"; demo.Devices lists them, and one that is not handed in is EINVALID.
+func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string) ([]DemoPerson, error) {
+	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets)
+}
+
+// DemoDevices lists the devices of the demo as "site/agent", for which FurnishDemo
+// wants secrets.
+func DemoDevices() []string { return demo.Devices() }

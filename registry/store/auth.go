@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/database"
+	"github.com/coldkeep/coldkeep/registry/auth"
+)
+
+const personColumns = `id, name, username, role, site, password_hash, active, failed, locked_until, created_at`
+
+func person(s scanner) (p auth.Person, err error) {
+	var site sql.NullString
+	var locked sql.NullInt64
+	var active, created int64
+	err = s.Scan(&p.ID, &p.Name, &p.Username, &p.Role, &site, &p.PasswordHash, &active, &p.Failed, &locked, &created)
+	p.Site, p.Active = coldkeep.SiteID(site.String), active != 0
+	p.LockedUntil, p.CreatedAt = database.NullTime(locked), database.Time(created)
+	return p, err
+}
+
+func (r rows) CountPeople(ctx context.Context) (int, error) {
+	n, err := one(ctx, r.q, number, "", `SELECT COUNT(*) FROM people`)
+	return int(n), err
+}
+
+func (r rows) Person(ctx context.Context, id string) (auth.Person, error) {
+	return one(ctx, r.q, person, "There is no such person.", `SELECT `+personColumns+` FROM people WHERE id = $1`, id)
+}
+
+func (r rows) PersonByUsername(ctx context.Context, username string) (auth.Person, error) {
+	return one(ctx, r.q, person, "There is no such person.", `SELECT `+personColumns+` FROM people WHERE username = $1`, username)
+}
+
+func (r rows) People(ctx context.Context, site coldkeep.SiteID) ([]auth.Person, error) {
+	return list(ctx, r.q, person, `SELECT `+personColumns+` FROM people WHERE $1 = '' OR site = $1 ORDER BY name, id`, string(site))
+}
+
+func (t *tx) InsertPerson(ctx context.Context, p auth.Person) error {
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "Username %q is taken.", p.Username),
+		`INSERT INTO people (`+personColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (username) DO NOTHING`,
+		p.ID, p.Name, p.Username, string(p.Role), sql.NullString{String: string(p.Site), Valid: p.Site != ""}, p.PasswordHash,
+		flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil), database.Millis(p.CreatedAt))
+}
+
+func (t *tx) UpdatePerson(ctx context.Context, p auth.Person) error {
+	return exec(ctx, t.q, gone, `UPDATE people SET name = $2, role = $3, password_hash = $4, active = $5, failed = $6, locked_until = $7 WHERE id = $1`,
+		p.ID, p.Name, string(p.Role), p.PasswordHash, flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil))
+}
+
+func (t *tx) CountAttempt(ctx context.Context, username string) (auth.Person, error) {
+	return one(ctx, t.q, person, "There is no such person.",
+		`UPDATE people SET failed = failed + 1 WHERE username = $1 RETURNING `+personColumns, username)
+}
+
+func (t *tx) ResetAttempts(ctx context.Context, id string) error {
+	return exec(ctx, t.q, gone, `UPDATE people SET failed = 0, locked_until = NULL WHERE id = $1`, id)
+}
+
+const accountColumns = `id, name, token_sha256, scopes, revoked, created_at`
+
+func account(s scanner) (a auth.Account, err error) {
+	var scopes string
+	var revoked, created int64
+	err = s.Scan(&a.ID, &a.Name, &a.TokenSHA256, &scopes, &revoked, &created)
+	a.Scopes, a.Revoked, a.CreatedAt = strings.Fields(scopes), revoked != 0, database.Time(created)
+	return a, err
+}
+
+func (r rows) AccountByToken(ctx context.Context, sha256 string) (auth.Account, error) {
+	return one(ctx, r.q, account, "There is no such interface account.", `SELECT `+accountColumns+` FROM accounts WHERE token_sha256 = $1`, sha256)
+}
+
+func (r rows) AccountByName(ctx context.Context, name string) (auth.Account, error) {
+	return one(ctx, r.q, account, "There is no such interface account.", `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name)
+}
+
+func (t *tx) PutAccount(ctx context.Context, a auth.Account) error {
+	return exec(ctx, t.q, gone, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256, scopes = excluded.scopes, revoked = excluded.revoked`,
+		a.ID, a.Name, a.TokenSHA256, strings.Join(a.Scopes, " "), flag(a.Revoked), database.Millis(a.CreatedAt))
+}
+
+const deviceColumns = `site, agent, secret_sha256, revoked`
+
+func device(s scanner) (d coldkeep.Device, err error) {
+	var revoked int64
+	err = s.Scan(&d.Site, &d.Agent, &d.SecretSHA256, &revoked)
+	d.Revoked = revoked != 0
+	return d, err
+}
+
+func (r rows) Device(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (coldkeep.Device, error) {
+	return one(ctx, r.q, device, "There is no such device.", `SELECT `+deviceColumns+` FROM devices WHERE site = $1 AND agent = $2`, string(site), string(agent))
+}
+
+func (r rows) Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Device, error) {
+	return list(ctx, r.q, device, `SELECT `+deviceColumns+` FROM devices WHERE site = $1 ORDER BY agent`, string(site))
+}
+
+func (r rows) AllDevices(ctx context.Context) ([]coldkeep.Device, error) {
+	return list(ctx, r.q, device, `SELECT `+deviceColumns+` FROM devices ORDER BY site, agent`)
+}
+
+func (t *tx) PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error {
+	return exec(ctx, t.q, gone, `INSERT INTO devices (`+deviceColumns+`, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (site, agent) DO UPDATE SET secret_sha256 = excluded.secret_sha256, revoked = excluded.revoked`,
+		string(d.Site), string(d.Agent), d.SecretSHA256, flag(d.Revoked), database.Millis(at))
+}

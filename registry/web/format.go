@@ -1,0 +1,189 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/inventory"
+)
+
+// functions are what the templates may call.
+func functions(static *assets) template.FuncMap {
+	return template.FuncMap{
+		"asset":     static.url,
+		"has":       static.has,
+		"celsius":   celsius,
+		"both":      both,
+		"f":         fahrenheit,
+		"when":      when,
+		"clock":     clock,
+		"day":       day,
+		"input":     inputTime,
+		"state":     stateWords,
+		"unit":      unitWords,
+		"kind":      kindWords,
+		"rule":      ruleWords,
+		"actions":   actionWords,
+		"minutes":   minutes,
+		"minutesOf": func(seconds int) int { return seconds / 60 },
+		"joined":    joinedWords,
+		"join":      strings.Join,
+		"args":      func(a ...any) []any { return a },
+		"agentPath": func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
+	}
+}
+
+// celsius gives one decimal with a real minus sign; "–" when absent.
+func celsius(t coldkeep.Temperature) string {
+	if !t.Known() {
+		return "–"
+	}
+	return signed(t.Celsius()) + " °C"
+}
+
+func fahrenheit(t coldkeep.Temperature) string {
+	if !t.Known() {
+		return ""
+	}
+	return signed(t.Celsius()*9/5+32) + " °F"
+}
+
+func both(t coldkeep.Temperature) string {
+	if !t.Known() {
+		return "–"
+	}
+	return celsius(t) + " (" + fahrenheit(t) + ")"
+}
+
+func signed(v float64) string {
+	r := math.Round(v*10) / 10
+	if r == 0 {
+		r = math.Abs(r) // no minus before a zero
+	}
+	return strings.Replace(fmt.Sprintf("%.1f", r), "-", "−", 1)
+}
+
+// timeOf takes a time or an optional one; ok is false when it is absent.
+func timeOf(v any) (t time.Time, ok bool) {
+	switch v := v.(type) {
+	case time.Time:
+		return v, !v.IsZero()
+	case *time.Time:
+		if v != nil {
+			return *v, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// when is a time in the clinic's zone, for people and for programs.
+func when(v any, loc *time.Location) template.HTML { return timeTag(v, loc, "Jan 2, 2006,", "3:04 PM") }
+
+// clock is when without the year, for times whose day is plain.
+func clock(v any, loc *time.Location) template.HTML { return timeTag(v, loc, "Jan 2,", "3:04 PM") }
+
+// timeTag may be broken between date and time of day, and nowhere else.
+func timeTag(v any, loc *time.Location, date, hour string) template.HTML {
+	t, ok := timeOf(v)
+	if !ok {
+		return "–"
+	}
+	// A time's own text holds nothing that HTML reads otherwise.
+	t = t.In(loc)
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `"><span>` + t.Format(date) + `</span> <span>` + t.Format(hour) + `</span></time>`)
+}
+
+// day reads a date of the tables for people.
+func day(s string) string {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return s
+	}
+	return t.Format("Jan 2, 2006")
+}
+
+// inputLayout is how <input type="datetime-local"> writes a time, in the clinic's
+// zone.
+const inputLayout = "2006-01-02T15:04"
+
+func inputTime(t time.Time, loc *time.Location) string { return t.In(loc).Format(inputLayout) }
+
+// stateWord is a unit's state for people: a word, a colour by class and an icon,
+// never the colour alone.
+type stateWord struct{ Class, Icon, Word string }
+
+func stateWords(s coldkeep.State) stateWord {
+	switch s {
+	case coldkeep.StateOK:
+		return stateWord{"ok", "ok", "In range"}
+	case coldkeep.StateWarning:
+		return stateWord{"warning", "warning", "Out of range"}
+	case coldkeep.StateFault:
+		return stateWord{"fault", "fault", "Probe fault"}
+	case coldkeep.StateExcursion:
+		return stateWord{"excursion", "excursion", "Excursion"}
+	}
+	return stateWord{"no-data", "no-data", "No data"}
+}
+
+func unitWords(u coldkeep.Unit) string {
+	switch u {
+	case coldkeep.Refrigerator:
+		return "Refrigerator"
+	case coldkeep.Freezer:
+		return "Freezer"
+	case coldkeep.UltraCold:
+		return "Ultra-cold freezer"
+	}
+	return string(u)
+}
+
+func kindWords(k coldkeep.Kind) string {
+	switch k {
+	case coldkeep.TooWarm:
+		return "Too warm"
+	case coldkeep.TooCold:
+		return "Too cold"
+	}
+	return string(k)
+}
+
+func ruleWords(r coldkeep.RuleType) string {
+	switch r {
+	case coldkeep.Instant:
+		return "at once"
+	case coldkeep.Consecutive:
+		return "time in a row"
+	case coldkeep.Cumulative:
+		return "time in all"
+	}
+	return string(r)
+}
+
+func actionWords(actions []coldkeep.Action) string {
+	words := make([]string, len(actions))
+	for i, a := range actions {
+		words[i] = string(a)
+	}
+	return strings.Join(words, ", ")
+}
+
+// minutes gives a length of time: "45 min", "23 h 22 min".
+func minutes(m float64) string {
+	n := int(math.Round(m))
+	if n < 120 {
+		return fmt.Sprintf("%d min", n)
+	}
+	return fmt.Sprintf("%d h %d min", n/60, n%60)
+}
+
+func joinedWords(how string) string {
+	if how == inventory.JoinedPlaced {
+		return "placed during open excursion"
+	}
+	return "stood in the unit"
+}

@@ -1,0 +1,278 @@
+// Package web is the registry's screens: server-made HTML that works without
+// scripts, with a little script on top for live updates and the chart. What it
+// needs of the collector it asks through three small interfaces; when the
+// collector is away the pages say so and show what the registry itself knows.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/templog"
+)
+
+// Readings gives an appliance's readings, downsampled into at most n buckets that
+// never hide an extreme. EUNAVAILABLE when the collector is away.
+type Readings interface {
+	Buckets(ctx context.Context, appliance coldkeep.ApplianceID, from, to time.Time, n int) ([]coldkeep.Bucket, error)
+}
+
+// Inbox is the collector's alerts. EUNAVAILABLE when the collector is away.
+type Inbox interface {
+	// Alerts lists a site's alerts, or every site's when site is "", newest first.
+	Alerts(ctx context.Context, site coldkeep.SiteID, onlyOpen bool) ([]coldkeep.Alert, error)
+	// Acknowledge answers an alert in a person's name. ENOTFOUND when there is none.
+	Acknowledge(ctx context.Context, id, person, note string) error
+}
+
+// Live tells screens that something has changed.
+type Live interface {
+	// Subscribe returns a channel of events that is closed when ctx ends.
+	Subscribe(ctx context.Context) <-chan coldkeep.LiveEvent
+}
+
+// Config is what the screens stand on. Readings, Inbox and Live may be absent.
+type Config struct {
+	Auth           *auth.Service
+	Templog        *templog.Service
+	Inventory      *inventory.Service
+	Trail          Trail
+	Sessions       scs.CtxStore
+	Readings       Readings
+	Inbox          Inbox
+	Live           Live
+	Clock          coldkeep.Clock
+	Log            *slog.Logger
+	SecureCookies  bool
+	TrustedOrigins []string
+}
+
+// Trail is the audit trail: read by a page, and added to when an alert, which the
+// collector keeps, is acknowledged here.
+type Trail interface {
+	audit.Reader
+	Record(ctx context.Context, e audit.Entry) error
+}
+
+type server struct {
+	Config
+	sessions *scs.SessionManager
+	pages    pages
+	static   *assets
+	lost     patience
+}
+
+// sessionLife is one long clinic day. It is not prolonged by use, so that a screen
+// on the wall asks for a person once a day.
+const sessionLife = 14 * time.Hour
+
+// New returns the screens. EINVALID when an origin is none.
+func New(c Config) (http.Handler, error) {
+	if c.Readings == nil {
+		c.Readings = away{}
+	}
+	if c.Inbox == nil {
+		c.Inbox = away{}
+	}
+	s := &server{Config: c, sessions: scs.New()}
+	s.sessions.Store = c.Sessions
+	s.sessions.HashTokenInStore = true
+	s.sessions.Lifetime = sessionLife
+	s.sessions.Cookie.Name = "coldkeep_session"
+	s.sessions.Cookie.HttpOnly = true
+	s.sessions.Cookie.SameSite = http.SameSiteLaxMode
+	s.sessions.Cookie.Secure = c.SecureCookies
+	var err error
+	if s.static, err = newAssets(); err != nil {
+		return nil, err
+	}
+	if s.pages, err = parsePages(s.static); err != nil {
+		return nil, err
+	}
+	guard := http.NewCrossOriginProtection()
+	for _, o := range c.TrustedOrigins {
+		if err := guard.AddTrustedOrigin(o); err != nil {
+			return nil, coldkeep.Errorf(coldkeep.EINVALID, "trusted origin %q: want scheme://host", o)
+		}
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "This form was sent from another site and has been refused.", http.StatusForbidden)
+	}))
+	return guard.Handler(s.engine()), nil
+}
+
+// away stands for a collector that is not there.
+type away struct{}
+
+var errAway = coldkeep.Errorf(coldkeep.EUNAVAILABLE, "The collector does not answer.")
+
+func (away) Buckets(context.Context, coldkeep.ApplianceID, time.Time, time.Time, int) ([]coldkeep.Bucket, error) {
+	return nil, errAway
+}
+func (away) Alerts(context.Context, coldkeep.SiteID, bool) ([]coldkeep.Alert, error) {
+	return nil, errAway
+}
+func (away) Acknowledge(context.Context, string, string, string) error { return errAway }
+
+func (s *server) engine() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.Use(s.recovered, secured, s.session)
+	e.NoRoute(s.signedIn, func(c *gin.Context) {
+		s.fail(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no page %s.", c.Request.URL.Path))
+	})
+	e.NoMethod(func(c *gin.Context) { c.String(http.StatusMethodNotAllowed, "Method not allowed.") })
+
+	e.GET("/static/*path", s.static.serve)
+	e.GET("/setup", s.setupForm)
+	e.POST("/setup", limited, s.setup)
+	e.GET("/signin", s.signInForm)
+	e.POST("/signin", limited, s.signIn)
+
+	in := e.Group("/", s.signedIn, limited)
+	in.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/units") })
+	in.POST("/signout", s.signOut)
+	in.GET("/units", s.units)
+	in.GET("/units/:id", s.unit)
+	in.GET("/units/:id/data.json", s.unitData)
+	in.GET("/alerts", s.alerts)
+	in.POST("/alerts/:id/acknowledge", s.acknowledge)
+	in.GET("/lots", s.lots)
+	in.POST("/lots", s.receiveLot)
+	in.POST("/lots/:id/move", s.moveLot)
+	in.POST("/lots/:id/doses", s.countLot)
+	in.POST("/holds/:id/lots/:lot", s.decideHold)
+	in.POST("/proposals/:id", s.decideProposal)
+	in.GET("/admin", s.admin)
+	in.POST("/admin/sites", s.addSite)
+	in.POST("/admin/people", s.addPerson)
+	in.POST("/admin/people/:id", s.setPerson)
+	in.GET("/admin/sites/:site", s.adminSite)
+	in.POST("/admin/sites/:site/units", s.addUnit)
+	in.POST("/admin/sites/:site/units/:id", s.setUnit)
+	in.POST("/admin/sites/:site/devices", s.addDevice)
+	in.POST("/admin/sites/:site/devices/:agent/revoke", s.revokeDevice)
+	in.POST("/admin/sites/:site/probes", s.assignProbe)
+	in.POST("/admin/sites/:site/probes/end", s.endProbe)
+	in.POST("/admin/sites/:site/on-call", s.setOnCall)
+	in.GET("/trail", s.trail)
+	in.GET("/live", s.live)
+	return e
+}
+
+// limited bounds what a form may send.
+func limited(c *gin.Context) {
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, 64<<10)
+}
+
+// secured sets the headers every answer carries. Scripts and styles come from
+// files of our own only; no page may be framed.
+func secured(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	h.Set("Cache-Control", "no-store")
+}
+
+const (
+	personKey    = "person"
+	principalKey = "principal"
+)
+
+// session loads the session of the cookie. scs's own middleware wraps the response
+// in a writer that cannot be flushed, so commit is called where a session changes.
+func (s *server) session(c *gin.Context) {
+	token := ""
+	if k, err := c.Request.Cookie(s.sessions.Cookie.Name); err == nil {
+		token = k.Value
+	}
+	ctx, err := s.sessions.Load(c.Request.Context(), token)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.Request = c.Request.WithContext(ctx)
+}
+
+// commit keeps what has changed in the session, and must come before the answer.
+func (s *server) commit(c *gin.Context) error {
+	ctx := c.Request.Context()
+	switch s.sessions.Status(ctx) {
+	case scs.Modified:
+		token, expiry, err := s.sessions.Commit(ctx)
+		if err != nil {
+			return err
+		}
+		s.sessions.WriteSessionCookie(ctx, c.Writer, token, expiry)
+	case scs.Destroyed:
+		s.sessions.WriteSessionCookie(ctx, c.Writer, "", time.Time{})
+	}
+	c.Header("Cache-Control", "no-store")
+	return nil
+}
+
+// signedIn lets only people in; others are sent to sign in and come back after.
+func (s *server) signedIn(c *gin.Context) {
+	id := s.sessions.GetString(c.Request.Context(), personKey)
+	p, err := auth.Principal{}, error(nil)
+	if id != "" {
+		if p, err = s.Auth.Principal(c.Request.Context(), id); err != nil && coldkeep.ErrorCode(err) != coldkeep.EUNAUTHORIZED {
+			s.fail(c, err)
+			return
+		}
+	}
+	if p.Known() {
+		c.Set(principalKey, p)
+		return
+	}
+	if c.Request.Method != http.MethodGet || c.FullPath() == "/live" || c.FullPath() == "/units/:id/data.json" {
+		c.Abort()
+		c.String(http.StatusUnauthorized, "Sign in first.")
+		return
+	}
+	target := "/signin"
+	if c.Request.URL.Path != "/" {
+		target += "?next=" + url.QueryEscape(c.Request.URL.RequestURI())
+	}
+	c.Abort()
+	c.Redirect(http.StatusSeeOther, target)
+}
+
+// principal is who is signed in; nobody outside of signedIn.
+func principal(c *gin.Context) auth.Principal {
+	v, _ := c.Get(principalKey)
+	p, _ := v.(auth.Principal)
+	return p
+}
+
+func (s *server) recovered(c *gin.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			if r == http.ErrAbortHandler {
+				panic(r)
+			}
+			s.Log.Error("registry screen panic", "route", c.FullPath(), "panic", r)
+			c.Abort()
+			if !c.Writer.Written() {
+				c.String(http.StatusInternalServerError, "An internal error has occurred. It has been logged.")
+			}
+		}
+	}()
+	c.Next()
+}
