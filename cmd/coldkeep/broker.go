@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/broker"
 	"github.com/coldkeep/coldkeep/registryclient/transport/rest"
@@ -44,16 +42,8 @@ func (cmd *brokerCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	log.Info("listening", "mqtt", b.Addr())
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		devices.follow(ctx, registry, log)
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		return b.Close()
-	})
-	return g.Wait()
+	devices.follow(ctx, registry, log)
+	return b.Close()
 }
 
 // mirrorDevices checks devices against the registry's mirror.

@@ -45,13 +45,21 @@ type storesFlags struct {
 // open opens the readings store.
 func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, error) {
 	if f.InfluxURL == "" {
-		return sqlite.Open(ctx, filepath.Join(data, "readings.db"))
+		s, err := sqlite.Open(ctx, filepath.Join(data, "readings.db"))
+		if err != nil {
+			return nil, err // and no store that is not one
+		}
+		return s, nil
 	}
 	token, err := readSecret(f.InfluxTokenFile)
 	if err != nil {
 		return nil, err
 	}
-	return influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip})
+	s, err := influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // mailFlags say by which server alerts are mailed.
@@ -118,32 +126,34 @@ type collector struct {
 	log    *slog.Logger
 }
 
-func openCollector(ctx context.Context, cfg collectorConfig) (c *collector, err error) {
-	c = &collector{hub: &api.Hub{}, token: cfg.APIToken, log: cfg.Log}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.Close())
-		}
-	}()
+func openCollector(ctx context.Context, cfg collectorConfig) (*collector, error) {
+	c := &collector{hub: &api.Hub{}, token: cfg.APIToken, log: cfg.Log}
+	if err := c.open(ctx, cfg); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 	channels, err := cfg.Mail.channels()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.db, err = database.Open(ctx, cfg.Database); err != nil {
-		return nil, err
+		return err
 	}
 	if c.store, err = cfg.Stores.open(ctx, cfg.Data); err != nil {
-		return nil, err
+		return err
 	}
 	if c.ledger, err = ledger.Open(ctx, c.db); err != nil {
-		return nil, err
+		return err
 	}
 	c.judge = judge.New(c.store, c.ledger, cfg.Clock, cfg.Log, c.hub.Publish)
 	c.link = ingest.NewLink(cfg.Link)
 	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.link, cfg.Clock, cfg.Log)
 	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
 		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
-		return nil, err
+		return err
 	}
 	c.client.OnMirror(c.judge.SetMirror)
 	c.reader = &api.Reader{Store: c.store, Mirror: c.client.Mirror}
@@ -154,7 +164,7 @@ func openCollector(ctx context.Context, cfg collectorConfig) (c *collector, err 
 			}
 			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + "/units/" + string(a.Appliance)
 		}})
-	return c, err
+	return err
 }
 
 // onCall is the site's policy as the mirror has it.
@@ -350,8 +360,8 @@ func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	srv.checks = c.checks()
 	c.metrics(srv.metrics)
 	srv.mux.Handle("/", h)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return srv.run(ctx, cmd.HTTP, nil) })
-	return g.Wait()
+	g, run := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(run) })
+	g.Go(func() error { return srv.run(run, cmd.HTTP) })
+	return ended(ctx, g.Wait())
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -80,12 +82,15 @@ func (cmd *upCmd) startDemo(ctx context.Context, g *errgroup.Group, reg *registr
 	if err != nil {
 		return nil, err
 	}
-	start := clock.Now()
+	broken, err := keptTime(filepath.Join(data, "demo-breakdown"), clock.Now())
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range demoAgents {
 		appliances := append([]sim.Appliance(nil), a.appliances...)
 		for i := range appliances {
 			if appliances[i].Probe == a.broken {
-				appliances[i].Faults = sim.Breakdown(start)
+				appliances[i].Faults = sim.Breakdown(broken)
 			}
 		}
 		name := string(a.site) + "/" + string(a.agent)
@@ -97,6 +102,21 @@ func (cmd *upCmd) startDemo(ctx context.Context, g *errgroup.Group, reg *registr
 		g.Go(func() error { return firmware.Run(ctx, cfg) })
 	}
 	return people, nil
+}
+
+// keptTime reads a time from a file, or keeps t there: the refrigerator that broke
+// down in a demo is still broken when the demo goes on.
+func keptTime(path string, t time.Time) (time.Time, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = os.WriteFile(path, []byte(t.UTC().Format(time.RFC3339)), 0o600)
+		return t, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "keptTime", "%s cannot be written", path)
+	}
+	if err != nil {
+		return t, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "keptTime", "%s cannot be read", path)
+	}
+	kept, err := time.Parse(time.RFC3339, string(b))
+	return kept, coldkeep.Wrap(err, coldkeep.EINVALID, "keptTime", "%s holds no time", path)
 }
 
 // lateCollector is what the screens ask of the collector, which is made after the

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/coldkeep/coldkeep"
 	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
 	"github.com/coldkeep/coldkeep/gateway/api"
@@ -75,9 +73,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	srv := newServer(log)
 	srv.checks = []check{{"registry database", r.Ready}}
 	srv.mux.Handle("/", r.Handler())
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return srv.run(ctx, cmd.HTTP, nil) })
-	return g.Wait()
+	return ended(ctx, srv.run(ctx, cmd.HTTP))
 }
 
 func printPeople(w io.Writer, people []registry.DemoPerson) {

@@ -16,6 +16,15 @@ import (
 	"github.com/coldkeep/coldkeep"
 )
 
+// ended is how a process ends that ran until it was told to stop: what broke off
+// for that reason is no failure.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
 // check is one thing that must be well for a process to be ready.
 type check struct {
 	name string
@@ -61,23 +70,20 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out) // the caller may be gone
 }
 
-// run listens on addr until ctx ends. listening, if given, is told the address.
-func (s *server) run(ctx context.Context, addr string, listening func(addr string)) error {
+// run listens on addr and serves until ctx ends.
+func (s *server) run(ctx context.Context, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "serve", "HTTP address %s cannot be listened on", addr)
 	}
-	return s.serve(ctx, ln, listening)
+	return s.serve(ctx, ln)
 }
 
-func (s *server) serve(ctx context.Context, ln net.Listener, listening func(addr string)) error {
+func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	hs := &http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // an end closes the event streams
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.log.Info("listening", "http", ln.Addr().String())
-	if listening != nil {
-		listening(ln.Addr().String())
-	}
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()

@@ -109,17 +109,18 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		srv.mux.Handle(path, h)
 	}
 
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return srv.serve(ctx, ln, nil) })
-	g.Go(func() error { return col.Run(ctx) })
+	g, run := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.serve(run, ln) })
+	g.Go(func() error { return col.Run(run) })
 	var people []registry.DemoPerson
 	if cmd.Demo {
-		if people, err = cmd.startDemo(ctx, g, reg, data, link.Broker, clock, log); err != nil {
-			return err
+		if people, err = cmd.startDemo(run, g, reg, data, link.Broker, clock, log); err != nil {
+			g.Go(func() error { return err }) // stops the others first
+			return ended(ctx, g.Wait())
 		}
 	}
 	cmd.announce(std, url, mqtt, data, people)
-	return g.Wait()
+	return ended(ctx, g.Wait())
 }
 
 // folder is where the data goes. A demo that is told no folder gets one of its

@@ -338,9 +338,12 @@ func newMosquitto(t *testing.T, dir, addr, secrets, collectorPassword string) *p
 	if err := os.Chmod(users, 0o644); err != nil { // it drops its privileges when root
 		t.Fatal(err)
 	}
-	acl := filepath.Join(dir, "mosquitto.acl")
-	conf := filepath.Join(dir, "mosquitto.conf")
-	if err := os.WriteFile(acl, []byte("user collector\ntopic readwrite coldkeep/1/#\n\npattern write coldkeep/1/%u/readings\npattern write coldkeep/1/%u/status\npattern read coldkeep/1/%u/ack\npattern read coldkeep/1/%u/config\npattern read coldkeep/1/%u/command\n"), 0o644); err != nil {
+	conf, acl := filepath.Join(dir, "mosquitto.conf"), filepath.Join(dir, "mosquitto.acl")
+	rules, err := os.ReadFile("../../deploy/mosquitto/acl") // the one that we deliver
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(acl, rules, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %s %s\nallow_anonymous false\npassword_file %s\nacl_file %s\npersistence false\n", port, host, users, acl), 0o644); err != nil {

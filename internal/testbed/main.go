@@ -45,6 +45,9 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	if err := buildWeb(ctx); err != nil {
+		return 1, err
+	}
 	dir, err := os.MkdirTemp("", "coldkeep-testbed-")
 	if err != nil {
 		return 1, err
@@ -209,12 +212,45 @@ var packages = map[string]string{
 	"/usr/bin/sftp":                    "openssh-client",
 }
 
+// npmFolders hold a package-lock.json: the screens' libraries and the accessibility
+// checker.
+var npmFolders = []struct {
+	dir  string
+	then []string
+}{
+	{"registry/web/assets", []string{"run", "build"}},
+	{"internal/e2e/axe", nil},
+}
+
+// buildWeb fetches the front-end libraries, which are not in the repository.
+func buildWeb(ctx context.Context) error {
+	for _, f := range npmFolders {
+		if _, err := os.Stat(filepath.Join(f.dir, "package-lock.json")); err != nil {
+			return fmt.Errorf("%s: run testbed in the root of the checkout: %w", f.dir, err)
+		}
+		for _, args := range [][]string{{"ci", "--no-audit", "--no-fund"}, f.then} {
+			if len(args) == 0 {
+				continue
+			}
+			cmd := exec.CommandContext(ctx, "npm", args...)
+			cmd.Dir = f.dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("npm %s in %s: %w\n%s", strings.Join(args, " "), f.dir, err, out)
+			}
+		}
+	}
+	return nil
+}
+
 func installPackages(ctx context.Context) error {
 	var missing []string
 	for path, name := range packages {
 		if found, err := filepath.Glob(path); err != nil || len(found) == 0 {
 			missing = append(missing, name)
 		}
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		missing = append(missing, "npm")
 	}
 	if len(missing) == 0 {
 		return nil
