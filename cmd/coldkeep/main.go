@@ -42,6 +42,7 @@ type cli struct {
 	Collector collectorCmd `cmd:"" help:"Run the collector: readings in from MQTT, excursions, alerts, posts to the registry."`
 	Registry  registryCmd  `cmd:"" help:"Run the registry with its screens."`
 	Broker    brokerCmd    `cmd:"" help:"Run the embedded MQTT broker alone."`
+	Forecast  forecastCmd  `cmd:"" help:"Evaluate doses and forecast due dates by CDC's logic; JSON Lines in and out."`
 	Replay    replayCmd    `cmd:"" help:"Judge recorded logs by a profile; prints JSON Lines."`
 
 	Version   kong.VersionFlag `help:"Print the version and exit."`

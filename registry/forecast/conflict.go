@@ -1,6 +1,10 @@
 package forecast
 
-import "github.com/coldkeep/coldkeep/registry/forecast/schedule"
+import (
+	"slices"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
+)
 
 // evaluateConflict reports whether a dose is too close after another vaccine,
 // of whatever antigen (CONFLICT-3). A dose of the same day does not conflict:
@@ -48,10 +52,8 @@ func (r *run) evaluateConflict(st *series, i int, g *given) bool {
 
 // evaluated gives the status dose k of the history has in the series.
 func (st *series) evaluated(records []int32, k int) EvalStatus {
-	for n, rec := range records {
-		if int(rec) == k {
-			return st.evals[n].status
-		}
+	if n, found := slices.BinarySearch(records, int32(k)); found {
+		return st.evals[n].status
 	}
 	return Unevaluated
 }

@@ -71,7 +71,7 @@ func (d *decoder) observation(p *Patient) bool {
 		key, more := d.key(first)
 		if key == nil {
 			p.Observations = append(p.Observations, o)
-			return more
+			return more && len(p.Observations) <= maxObservations
 		}
 		ok := false
 		switch string(key) {
@@ -92,7 +92,7 @@ func (d *decoder) dose(p *Patient) bool {
 		key, more := d.key(first)
 		if key == nil {
 			p.Doses = append(p.Doses, x)
-			return more && x.Date != None
+			return more && x.Date != None && len(p.Doses) <= maxDoses
 		}
 		ok := false
 		switch string(key) {

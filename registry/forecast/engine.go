@@ -175,7 +175,8 @@ type series struct {
 	priority  bool // FORECASTPRIORITY-1
 
 	// The dates of 7.5; None where there is none.
-	earliest, unadjustedRec, unadjustedPast, recommended, pastDue, latest Date
+	earliest, recommended, pastDue, latest Date
+	noStart                                bool // there is no candidate earliest date
 
 	score  int
 	chosen chosen
@@ -217,8 +218,7 @@ func (st *series) reset() {
 }
 
 func (st *series) clearDates() {
-	st.earliest, st.unadjustedRec, st.unadjustedPast = None, None, None
-	st.recommended, st.pastDue, st.latest = None, None, None
-	st.number = 0
+	st.earliest, st.recommended, st.pastDue, st.latest = None, None, None, None
+	st.number, st.noStart = 0, false
 	st.vaccines = st.vaccines[:0]
 }

@@ -1,6 +1,8 @@
 package forecast
 
 import (
+	"slices"
+
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
@@ -13,15 +15,14 @@ func (r *run) evaluateSeries(st *series) {
 		st.targets = append(st.targets, target{dose: &st.Doses[i], by: -1})
 	}
 	records := r.records[st.Antigen.Index]
-	for range records {
-		st.evals = append(st.evals, evaluation{})
-	}
+	st.evals = slices.Grow(st.evals, len(records))[:len(records)]
+	clear(st.evals)
 	for i := 0; i < len(records); {
 		if st.next == len(st.targets) {
 			// No target dose is left: the rest is extraneous (4.4).
 			st.evals[i] = evaluation{status: Extraneous, reason: SeriesComplete}
 			if r.explain {
-				st.noteDose(i, "4.4", "Every dose of the series was already given.")
+				st.noteDose(i, "4.4", "No dose of the series is left to give.")
 			}
 			i++
 			continue

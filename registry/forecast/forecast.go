@@ -64,24 +64,22 @@ func (r *run) need(st *series, candidate Date) (Status, Reason) {
 	if a := agesAt(t, r.p.Assessment); a != nil {
 		most = r.age(a.Max, schedule.Future) // CALCDTAGE-1
 	}
-	if candidate == None {
-		if r.undated(t) {
-			return NotComplete, DateNeeded
-		}
-		candidate = schedule.Future // Table 7-9, assumed value if empty
-	}
 	switch {
 	case r.p.Assessment >= most:
 		return AgedOut, OverMaxAge
 	case candidate >= most:
 		return AgedOut, CannotFinish
+	case candidate == None && r.undated(t):
+		return NotComplete, DateNeeded
 	}
+	// [I] A candidate earliest date of which no part has a value does not end the
+	// series. Table 7-9 assumes 31 December 2999 for it, which would tell an infant
+	// at risk, who skips to a dose without a minimum age, of having aged out.
 	return NotComplete, NoReason
 }
 
 // undated reports whether the dose counts from an observation without a date, as
-// from the onset of a pregnancy. [I] Then the dose is due and its dates are not
-// known, which is not the same as no date at all.
+// from the onset of a pregnancy. Then the dose is due and its dates are not known.
 func (r *run) undated(t *schedule.Dose) bool {
 	for i := range t.Intervals {
 		v := &t.Intervals[i]
@@ -125,12 +123,6 @@ func (r *run) candidate(st *series, t *schedule.Dose) Date {
 
 // dates is 7.5, for the next target dose.
 func (r *run) dates(st *series, t *schedule.Dose, candidate Date) {
-	st.earliest = candidate // FORECASTDT-1
-	if candidate == None {
-		st.number = r.doseNumber(st, t)
-		r.recommend(st, t)
-		return
-	}
 	rec, past := None, None
 	if a := agesAt(t, r.p.Assessment); a != nil {
 		rec = r.age(a.EarliestRec, None) // CALCDTAGE-3
@@ -164,19 +156,18 @@ func (r *run) dates(st *series, t *schedule.Dose, candidate Date) {
 			past = max(past, v.LatestRec.From(ref)) // CALCDTINT-6
 		}
 	}
-	st.priority = intervals > 0 && intervals == priority // FORECASTPRIORITY-1
-	st.unadjustedRec = rec
-	if rec == None {
-		st.unadjustedRec = st.earliest
+	st.priority = intervals > 0 && intervals == priority   // FORECASTPRIORITY-1
+	st.earliest, st.noStart = candidate, candidate == None // FORECASTDT-1
+	if st.noStart {
+		st.earliest = rec // [I] the only date there is, if there is one
 	}
+	st.recommended = max(st.earliest, rec) // FORECASTDT-5
 	if past != None {
-		st.unadjustedPast = past - 1
 		st.pastDue = max(st.earliest, past-1) // FORECASTDT-6
 	}
 	if st.latest != None {
 		st.latest-- // FORECASTDT-4
 	}
-	st.recommended = max(st.earliest, st.unadjustedRec) // FORECASTDT-5
 	st.number = r.doseNumber(st, t)
 	r.recommend(st, t)
 	if r.explain {

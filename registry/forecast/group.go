@@ -8,9 +8,9 @@ import (
 
 // reportGroups makes the vaccine group forecasts (chapter 9). Only like is
 // merged with like: the best series of one series group are one forecast, so a
-// standard and a risk series of a vaccine group stay apart (FORECASTVG-1). Of the
-// two the one that asks for something comes first, and of equals the risk one,
-// because it is about this patient.
+// standard and a risk series of a vaccine group stay apart (FORECASTVG-1). The
+// risk forecast comes first, because it is about this patient, unless it has
+// nothing to say.
 func (r *run) reportGroups() {
 	for g := range r.s.Groups {
 		from := len(r.out.Forecasts)
@@ -27,7 +27,7 @@ func (r *run) reportGroups() {
 				r.merge(&r.s.Groups[g], m, r.out.add())
 			}
 		}
-		if f := r.out.Forecasts[from:]; len(f) == 2 && telling[f[1].Status] < telling[f[0].Status] {
+		if f := r.out.Forecasts[from:]; len(f) == 2 && telling[f[0].Status] >= telling[NotRecommended] {
 			f[0], f[1] = f[1], f[0]
 		}
 	}

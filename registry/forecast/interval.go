@@ -1,6 +1,10 @@
 package forecast
 
-import "github.com/coldkeep/coldkeep/registry/forecast/schedule"
+import (
+	"slices"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
+)
 
 // evaluateIntervals judges the distances of record i: every preferable interval
 // (Table 6-18), or else an allowable one (Table 6-21). It gives TooSoon,
@@ -44,7 +48,7 @@ func (r *run) evaluateIntervals(st *series, t *schedule.Dose, i int, g *given) R
 			st.noteInterval(i, "Table 6-21", g.date, ref, v, g.date < absMin, false)
 		}
 		if g.date >= absMin {
-			return GraceInterval
+			return NoReason
 		}
 	}
 	return TooSoon
@@ -100,10 +104,6 @@ func (r *run) reference(st *series, v *schedule.Interval, i int) Date {
 
 // inadvertent reports whether dose k of the history was inadvertent in the series.
 func (st *series) inadvertent(records []int32, k int) bool {
-	for n, rec := range records {
-		if int(rec) == k {
-			return st.evals[n].reason&Inadvertent != 0
-		}
-	}
-	return false
+	n, found := slices.BinarySearch(records, int32(k))
+	return found && st.evals[n].reason&Inadvertent != 0
 }

@@ -1,6 +1,10 @@
 package forecast
 
-import "github.com/coldkeep/coldkeep/registry/forecast/schedule"
+import (
+	"slices"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
+)
 
 // relevant decides whether the patient follows a series (Table 5-5).
 func (r *run) relevant(s *schedule.Series) bool {
@@ -12,33 +16,32 @@ func (r *run) relevant(s *schedule.Series) bool {
 	}
 	// Table 5-4: an indication applies when its observation is active and the
 	// patient is in its age window (CALCDTIND-1, CALCDTIND-2).
-	later := schedule.Indication{Observation: schedule.NoObs}
 	for _, i := range s.Indications {
-		if !r.observed[i.Observation] {
-			continue
-		}
-		if r.within(i.Begin, i.End, r.p.Assessment) {
+		if r.observed[i.Observation] && r.within(i.Begin, i.End, r.p.Assessment) {
 			return true
 		}
-		if r.p.Assessment < r.age(i.Begin, schedule.Past) {
-			later = i
-		}
 	}
-	if later.Observation != schedule.NoObs {
-		r.upcoming(s, later)
-	}
+	r.noteUpcoming(s)
 	return false
 }
 
-// upcoming tells once for a vaccine group which observation will matter, and
-// when first.
-func (r *run) upcoming(s *schedule.Series, i schedule.Indication) {
-	u := Upcoming{r.s.Groups[s.Group].Name, r.s.Observations[i.Observation].Code, r.age(i.Begin, schedule.Past)}
-	for k := range r.out.Upcoming {
-		if o := &r.out.Upcoming[k]; o.Group == u.Group && o.Observation == u.Observation {
-			o.From = min(o.From, u.From)
-			return
+// soon is how far ahead a risk series is announced, in days.
+const soon = 366
+
+// noteUpcoming tells, once for a vaccine group and observation, that a risk
+// series begins to apply before long.
+func (r *run) noteUpcoming(s *schedule.Series) {
+	for _, i := range s.Indications {
+		from := r.age(i.Begin, schedule.Past)
+		if !r.observed[i.Observation] || from <= r.p.Assessment || from > r.p.Assessment+soon {
+			continue
+		}
+		u := Upcoming{r.s.Groups[s.Group].Name, r.s.Observations[i.Observation].Code, from}
+		k := slices.IndexFunc(r.out.Upcoming, func(o Upcoming) bool { return o.Group == u.Group && o.Observation == u.Observation })
+		if k < 0 {
+			r.out.Upcoming = append(r.out.Upcoming, u)
+		} else {
+			r.out.Upcoming[k].From = min(r.out.Upcoming[k].From, from)
 		}
 	}
-	r.out.Upcoming = append(r.out.Upcoming, u)
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Evaluation status of a dose against a series (Table 6-31 and section 4.4).
+// EvalStatus is the evaluation status of a dose against a series (Table 6-31 and
+// section 4.4).
 type EvalStatus uint8
 
 // The evaluation statuses. Unevaluated is a dose no series looked at.
@@ -23,7 +24,8 @@ var evalNames = [...]string{"", "Valid", "Not Valid", "Extraneous", "Sub-standar
 // String gives CDSi's name of the status.
 func (s EvalStatus) String() string { return evalNames[s] }
 
-// Status of a patient series or a vaccine group (Table 7-10, Table 9-4).
+// Status is the status of a patient series or a vaccine group (Table 7-10,
+// Table 9-4).
 type Status uint8
 
 // The statuses.
@@ -184,7 +186,7 @@ type Forecast struct {
 }
 
 // Upcoming is a risk series whose indication the patient has and whose age window
-// has not begun (Table 5-4).
+// begins within a year (Table 5-4).
 type Upcoming struct {
 	Group       string
 	Observation string

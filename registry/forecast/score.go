@@ -34,7 +34,7 @@ func (r *run) highest(pool []*series, complete, inProcess int) *series {
 		award(scored, 2, func(st *series) int { return -st.remaining() }) // SELECTB-5
 		award(scored, 1, r.finishes)                                      // SELECTB-11
 	default: // Table 8-11
-		award(scored, 1, func(st *series) int { return -int(st.start()) }) // SELECTB-14
+		award(scored, 1, start)
 		for _, st := range scored {
 			st.score += sign(r.completable(st), 1)
 			st.score += sign(!st.ProductPath, 1) // SELECTB-23
@@ -106,18 +106,19 @@ func (st *series) remaining() int {
 	return n
 }
 
-// start is the date the series can start.
-func (st *series) start() Date {
-	if st.earliest == None {
-		return schedule.Future
+// start measures who can start earliest (SELECTB-14), among the series with a
+// start date.
+func start(st *series) int {
+	if st.noStart || st.earliest == None {
+		return never
 	}
-	return st.earliest
+	return -int(st.earliest)
 }
 
 // finish is SELECTB-12: the earliest date and the longest minimum interval of
-// the target doses still to come after it.
+// the target doses still to come after it. A series without a start has no end.
 func (r *run) finish(st *series) Date {
-	if st.earliest == None {
+	if st.noStart || st.earliest == None {
 		return schedule.Future
 	}
 	out := st.earliest

@@ -103,11 +103,14 @@ func higher(a, b byte) byte {
 	return a
 }
 
-// tooLate reports whether a series was never begun and no longer can be. [I] Such
-// a series does not set the highest priority of its group (SELECTSCORE-2), or it
-// would hide the series of lower priority the patient can still follow. Were all
-// of them too late, they would be candidates, as with SELECTB-24.
-func (st *series) tooLate() bool { return st.status == AgedOut && st.satisfied == 0 }
+// cannotStart reports whether a series was never begun and has no start: it has
+// aged out, or no date to start from. [I] Such a series does not set the highest
+// priority of its group (SELECTSCORE-2), or it would hide the series of lower
+// priority the patient can follow. Were none better, they would be candidates,
+// as with SELECTB-24.
+func (st *series) cannotStart() bool {
+	return st.satisfied == 0 && (st.status == AgedOut || st.status == NotComplete && st.noStart)
+}
 
 // scorable gives the series of a group that may be chosen (SELECTSCORE-2).
 func (r *run) scorable(group []*schedule.Series, pool []*series) []*series {
@@ -125,7 +128,7 @@ func (r *run) scorable(group []*schedule.Series, pool []*series) []*series {
 		hasDefault = hasDefault || s.Default
 		if s.Type == schedule.Risk && r.mayStart(st) {
 			all = higher(all, s.Priority)
-			if !st.tooLate() {
+			if !st.cannotStart() {
 				top = higher(top, s.Priority)
 			}
 		}

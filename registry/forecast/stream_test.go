@@ -232,3 +232,19 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+// TestManyDoses holds that the longest history a line may carry is answered in
+// reasonable time, and a longer one is refused.
+func TestManyDoses(t *testing.T) {
+	e := New(Builtin())
+	line := func(n int) []byte {
+		doses := strings.Repeat(`{"date":"2020-01-01","cvx":"94"},`, n)
+		return []byte(`{"id":"1","dob":"2000-01-01","assessment_date":"2025-11-10","doses":[` + strings.TrimSuffix(doses, ",") + `]}`)
+	}
+	if out := e.Line(line(maxDoses)); !bytes.Contains(out, []byte(`"forecasts":[`)) {
+		t.Errorf("%d doses gave %.200s", maxDoses, out)
+	}
+	if out := e.Line(line(maxDoses + 1)); !bytes.Contains(out, []byte(`"error":"more than 1000 doses`)) {
+		t.Errorf("%d doses gave %.200s", maxDoses+1, out)
+	}
+}

@@ -29,6 +29,13 @@ type lineIn struct {
 	} `json:"doses"`
 }
 
+// maxDoses and maxObservations bound a line. No life comes near them, and the
+// work of a forecast grows with the square of the doses.
+const (
+	maxDoses        = 1000
+	maxObservations = 1000
+)
+
 // ParseLine reads a patient from a line of the forecast command's input.
 //
 // EINVALID: the line is not JSON, or a field is missing or wrong.
@@ -72,6 +79,9 @@ func parseLine(line []byte, p *Patient) (json.RawMessage, error) {
 		p.Gender = schedule.UnknownGender
 	default:
 		return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "gender %q is not F, M or U", in.Gender)
+	}
+	if len(in.Doses) > maxDoses || len(in.Observations) > maxObservations {
+		return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "more than %d doses or %d observations", maxDoses, maxObservations)
 	}
 	for i, o := range in.Observations {
 		d, err := optional(o.Date)
@@ -203,12 +213,12 @@ func appendEvaluation(b []byte, e *Evaluation, explain bool) []byte {
 	b = append(b, `,"antigen":`...)
 	b = appendString(b, e.Antigen)
 	b = append(b, `,"status":`...)
-	b = appendString(b, e.Status.String())
+	b = appendPlain(b, e.Status.String())
 	b = append(b, `,"reason":`...)
-	b = appendString(b, e.Reason.String())
+	b = appendPlain(b, e.Reason.String())
 	if explain {
 		b = append(b, `,"series_type":`...)
-		b = appendString(b, seriesType(e.Risk))
+		b = appendPlain(b, seriesType(e.Risk))
 		b = append(b, `,"series":`...)
 		b = appendString(b, e.Series)
 		b = append(b, `,"target_dose":`...)
@@ -222,9 +232,9 @@ func appendForecast(b []byte, f *Forecast, explain bool) []byte {
 	b = append(b, `{"vaccine_group":`...)
 	b = appendString(b, f.Group)
 	b = append(b, `,"series_type":`...)
-	b = appendString(b, seriesType(f.Risk))
+	b = appendPlain(b, seriesType(f.Risk))
 	b = append(b, `,"status":`...)
-	b = appendString(b, f.Status.String())
+	b = appendPlain(b, f.Status.String())
 	b = append(b, `,"dose_number":`...)
 	b = appendNumber(b, f.Number)
 	b = appendDate(b, `,"earliest":`, f.Earliest)
@@ -237,7 +247,7 @@ func appendForecast(b []byte, f *Forecast, explain bool) []byte {
 		b = appendString(b, c)
 	}
 	b = append(b, `],"reason":`...)
-	b = appendString(b, f.Reason.String())
+	b = appendPlain(b, f.Reason.String())
 	if explain {
 		b = append(b, `,"shared_decision":`...)
 		b = strconv.AppendBool(b, f.Shared)
@@ -312,6 +322,13 @@ func appendDate(b []byte, key string, d Date) []byte {
 	return append(b, '"')
 }
 
+// appendPlain writes one of our own words, which need no escaping.
+func appendPlain(b []byte, s string) []byte {
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
 // appendString writes a JSON string; only what a person typed needs escaping.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
@@ -323,7 +340,5 @@ func appendString(b []byte, s string) []byte {
 			return append(b, raw...)
 		}
 	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
+	return appendPlain(b, s)
 }

@@ -1,0 +1,90 @@
+package forecast
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
+)
+
+// TestTwoForecasts holds FORECASTVG-1: standard and risk stay apart, and a shared
+// decision is named.
+func TestTwoForecasts(t *testing.T) {
+	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
+		Observations: []Observation{{"007", None}, {"170", schedule.Civil(2025, 6, 1)}, {"no such code", None}}}
+	res := New(Builtin()).Forecast(p)
+	kinds := map[bool]*Forecast{}
+	for i := range res.Forecasts {
+		if f := &res.Forecasts[i]; f.Group == "DTaP/Tdap/Td" {
+			kinds[f.Risk] = f
+		}
+	}
+	if kinds[true] == nil || kinds[false] == nil {
+		t.Fatalf("want a standard and a risk forecast, got %+v", kinds)
+	}
+	if want := schedule.Civil(2025, 6, 1) + 27*7; kinds[true].Earliest != want {
+		t.Errorf("in pregnancy from %s, want %s", kinds[true].Earliest, want)
+	}
+	if len(res.Undetermined) != 1 || res.Undetermined[0].Code != "no such code" {
+		t.Errorf("the unknown code was not said: %+v", res.Undetermined)
+	}
+	if f := forecastOf(t, res, "COVID-19"); !f.Shared || f.Reason&SharedDecision == 0 {
+		t.Errorf("shared clinical decision-making is not named: %+v", f)
+	}
+}
+
+// TestPregnancyOfUnknownOnset holds that the dose is due, without dates.
+func TestPregnancyOfUnknownOnset(t *testing.T) {
+	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
+		Observations: []Observation{{"007", None}}}
+	f := forecastOf(t, New(Builtin()).Forecast(p), "DTaP/Tdap/Td")
+	if !f.Risk || f.Status != NotComplete || f.Earliest != None || f.Reason&DateNeeded == 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// TestUpcoming holds Table 5-4: an indication does not apply before its age, and
+// is announced when that is near.
+func TestUpcoming(t *testing.T) {
+	born := schedule.Civil(2017, 3, 1)
+	for _, c := range []struct {
+		name       string
+		assessment Date
+		want       int
+	}{
+		{"a month before 9 years", schedule.Civil(2026, 2, 1), 1},
+		{"two years before", schedule.Civil(2024, 2, 1), 0},
+		{"at 9 years", schedule.Civil(2026, 3, 1), 0},
+	} {
+		p := &Patient{Born: born, Gender: schedule.Male, Assessment: c.assessment, Observations: []Observation{{"211", None}}}
+		res := New(Builtin()).Forecast(p)
+		if len(res.Upcoming) != c.want {
+			t.Errorf("%s: %+v", c.name, res.Upcoming)
+		}
+		due := slices.ContainsFunc(res.Forecasts, func(f Forecast) bool { return f.Group == "Dengue" })
+		if due != (c.assessment >= schedule.Civil(2026, 3, 1)) {
+			t.Errorf("%s: dengue is forecast: %v", c.name, due)
+		}
+	}
+}
+
+// TestInfantWithoutStartDate holds the reading of an empty candidate earliest
+// date: an infant at risk is due, and an adult follows the adult series, though
+// the infant one has the higher priority.
+func TestInfantWithoutStartDate(t *testing.T) {
+	risk := []Observation{{"070", None}}
+	for _, c := range []struct {
+		name     string
+		born     Date
+		earliest Date
+	}{
+		{"9 months", schedule.Civil(2025, 2, 1), schedule.Civil(2025, 9, 1)},
+		{"60 years", schedule.Civil(1965, 2, 1), schedule.Civil(1967, 2, 1)},
+	} {
+		p := &Patient{Born: c.born, Gender: schedule.Male, Assessment: schedule.Civil(2025, 11, 10), Observations: risk}
+		f := forecastOf(t, New(Builtin()).Forecast(p), "Meningococcal")
+		if !f.Risk || f.Status != NotComplete || f.Number != 1 || f.Earliest != c.earliest || f.Recommended != c.earliest {
+			t.Errorf("%s: %+v, want from %s", c.name, f, c.earliest)
+		}
+	}
+}
