@@ -36,7 +36,6 @@ type attempt struct {
 	pause  *backoff.ExponentialBackOff
 	notBy  time.Time // machine time of the next try
 	flying bool
-	over   bool // delivered or refused, and written down
 }
 
 // deliverAll sends pending deliveries until ctx ends, and returns only when the
@@ -47,7 +46,11 @@ func (s *Service) deliverAll(ctx context.Context, ok func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	done := make(chan *attempt, workers)
+	type landing struct {
+		*attempt
+		over bool // delivered or refused, and written down
+	}
+	done := make(chan landing, workers)
 	known := make(map[string]*attempt)
 	busy := make(map[target]bool)
 	stale := true // what is known must be compared with the table
@@ -71,7 +74,10 @@ func (s *Service) deliverAll(ctx context.Context, ok func()) error {
 				continue
 			}
 			a.flying, busy[a.target] = true, true
-			wg.Go(func() { a.over = s.attempt(ctx, a); done <- a })
+			a.tries++
+			a.notBy = time.Now().Add(a.pause.NextBackOff())
+			flight := *a // the loop goes on with its own
+			wg.Go(func() { done <- landing{a, s.attempt(ctx, flight)} })
 		}
 		timer := time.NewTimer(time.Until(next))
 		select {
@@ -133,9 +139,7 @@ func (s *Service) loadPending(ctx context.Context, known map[string]*attempt) er
 
 // attempt tries one delivery once, writes down what came of it, and reports
 // whether that ends the delivery.
-func (s *Service) attempt(ctx context.Context, a *attempt) (over bool) {
-	a.tries++
-	a.notBy = time.Now().Add(a.pause.NextBackOff())
+func (s *Service) attempt(ctx context.Context, a attempt) (over bool) {
 	msg, outcome, reason, took := s.try(ctx, a)
 	if outcome == "" {
 		return false
@@ -162,7 +166,7 @@ func (s *Service) attempt(ctx context.Context, a *attempt) (over bool) {
 
 // try sends one delivery. An empty outcome means that there was nothing to learn:
 // it is no longer pending, or everything is stopping.
-func (s *Service) try(ctx context.Context, a *attempt) (m Message, outcome, reason string, took time.Duration) {
+func (s *Service) try(ctx context.Context, a attempt) (m Message, outcome, reason string, took time.Duration) {
 	var body string
 	err := s.db.QueryRowContext(ctx, "SELECT body FROM alert_delivery WHERE id = $1 AND state = 'pending'", a.id).Scan(&body)
 	if err != nil {

@@ -156,6 +156,8 @@ func (s *Service) route(_ context.Context, _ *sql.Tx, m *matter) (verdict, error
 // back; the rest is on the screen.
 func (s *Service) dedup(_ context.Context, _ *sql.Tx, m *matter) (verdict, error) {
 	switch {
+	case m.alert.toldState == m.excursion.State && m.alert.tellings == 0:
+		return verdict{stop: true, decision: "held", reason: "somebody to tell is looked for"}, nil
 	case m.alert.toldState == m.excursion.State:
 		return verdict{stop: true, decision: "held", reason: "people were told that it is " + string(m.excursion.State)}, nil
 	case m.alert.toldState == "":
@@ -173,7 +175,7 @@ func (s *Service) dedup(_ context.Context, _ *sql.Tx, m *matter) (verdict, error
 // deliver makes a delivery for each target. What a target has not received of this
 // alert yet is superseded: the newer message says all that the older did.
 func (s *Service) deliver(ctx context.Context, tx *sql.Tx, m *matter) (verdict, error) {
-	if m.event == EventRepeated && m.alert.tellings == 0 {
+	if m.alert.tellings == 0 {
 		m.event = EventRaised // nobody could be told before
 	}
 	telling := m.alert.tellings + 1

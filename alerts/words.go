@@ -180,14 +180,14 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d s", int(d/time.Second))
 	}
 	all := int(d / time.Minute)
-	days, h, min := all/(24*60), all/60%24, all%60
+	days, h, m := all/(24*60), all/60%24, all%60
 	switch {
 	case days > 0:
 		return fmt.Sprintf("%d d %d h", days, h)
 	case h > 0:
-		return fmt.Sprintf("%d h %d min", h, min)
+		return fmt.Sprintf("%d h %d min", h, m)
 	}
-	return fmt.Sprintf("%d min", min)
+	return fmt.Sprintf("%d min", m)
 }
 
 // line formats text that must stay on one line, whatever names were typed in.

@@ -33,7 +33,6 @@ type load struct {
 	path, key   string
 	batch       sql.NullInt64
 	body        []byte
-	attempts    int
 }
 
 // send takes the parcels in order, one call at a time.
@@ -104,8 +103,8 @@ func (c *Client) next(ctx context.Context) (*load, error) {
 	for {
 		l := &load{count: 1}
 		var body string
-		err := c.db.QueryRowContext(ctx, `SELECT n, kind, path, key, batch, body, attempts FROM registry_outbox
-			WHERE state = 'pending' ORDER BY n LIMIT 1`).Scan(&l.first, &l.kind, &l.path, &l.key, &l.batch, &body, &l.attempts)
+		err := c.db.QueryRowContext(ctx, `SELECT n, kind, path, key, batch, body FROM registry_outbox
+			WHERE state = 'pending' ORDER BY n LIMIT 1`).Scan(&l.first, &l.kind, &l.path, &l.key, &l.batch, &body)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, nil
 		}

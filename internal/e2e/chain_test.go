@@ -16,6 +16,7 @@ import (
 // registry, each a process of its own, with and without faults, on the embedded
 // defaults and on the real parts.
 func TestChain(t *testing.T) {
+	t.Parallel() // beside the long wait of TestRegistryAway
 	real := func(t *testing.T) parts {
 		return parts{broker: "mosquitto", influx: true, registryDatabase: databasetest.Postgres(t), collectorDatabase: databasetest.Postgres(t)}
 	}
@@ -60,7 +61,10 @@ func waitStored(t *testing.T, stored func() int, n int) {
 }
 
 func playThrough(t *testing.T, p parts, faults func(t *testing.T, c *chain, stored func() int)) {
+	tell := newTelling(t)
+	p.extraCollector = tell.flags()
 	c := newChain(t, p)
+	tell.onCall(signIn(t, c.registryURL, "dana", "lakeside-manager"))
 	g := generate(t, c.dir)
 	speed := 0.0
 	if faults != nil {
@@ -93,6 +97,7 @@ func playThrough(t *testing.T, p parts, faults func(t *testing.T, c *chain, stor
 		t.Fatalf("stored is not what was produced: %s", firstDifference(lines, g.ledger))
 	}
 	c.verdict()
+	tell.once()
 }
 
 // verdict checks that the one excursion is what it is by hand, and that it has one

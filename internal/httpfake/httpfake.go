@@ -99,7 +99,7 @@ func (s *Server) Up() error {
 	if s.srv != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
 	if err != nil {
 		return err
 	}

@@ -43,9 +43,8 @@ type Registry struct {
 }
 
 type answer struct {
-	body   [sha256.Size]byte
-	status int
-	said   []byte
+	body [sha256.Size]byte
+	said []byte
 }
 
 // New starts a fake registry on addr, or on a free local port, that knows token.
@@ -53,11 +52,11 @@ func New(addr, token string) (*Registry, error) {
 	r := &Registry{token: token, answers: make(map[string]answer), changed: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/mirror", r.getMirror)
-	mux.HandleFunc("POST /api/v1/temperature-log/intervals", r.post(http.StatusOK))
-	mux.HandleFunc("POST /api/v1/excursions", r.post(http.StatusOK))
-	mux.HandleFunc("POST /api/v1/holds", r.post(http.StatusOK))
-	mux.HandleFunc("POST /api/v1/holds/{id}/proposal", r.post(http.StatusOK))
-	mux.HandleFunc("POST /api/v1/appliance-status", r.post(http.StatusOK))
+	mux.HandleFunc("POST /api/v1/temperature-log/intervals", r.post)
+	mux.HandleFunc("POST /api/v1/excursions", r.post)
+	mux.HandleFunc("POST /api/v1/holds", r.post)
+	mux.HandleFunc("POST /api/v1/holds/{id}/proposal", r.post)
+	mux.HandleFunc("POST /api/v1/appliance-status", r.post)
 	var err error
 	r.Server, err = httpfake.New(addr, r.signedIn(mux))
 	return r, err
@@ -145,51 +144,49 @@ func (r *Registry) getMirror(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func (r *Registry) post(status int) http.HandlerFunc {
-	return func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		key := req.Header.Get("Idempotency-Key")
-		if err != nil || key == "" || !json.Valid(body) {
-			problem(w, coldkeep.EINVALID, "an Idempotency-Key and a JSON body are needed")
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		sum := sha256.Sum256(body)
-		if a, known := r.answers[key]; known {
-			if a.body != sum {
-				problem(w, coldkeep.ECONFLICT, "the key came with another body before")
-				return
-			}
-			say(w, a)
-			return
-		}
-		path := req.URL.Path
-		if r.refuse != nil {
-			if why := r.refuse(path, body); why != "" {
-				problem(w, coldkeep.EINVALID, why)
-				return
-			}
-		}
-		effects, said, err := effectsOf(path, key, body)
-		if err != nil {
-			problem(w, coldkeep.EINVALID, err.Error())
-			return
-		}
-		for _, e := range effects {
-			if strings.HasSuffix(path, "/appliance-status") {
-				r.status = append(r.status, e)
-			} else {
-				r.effects = append(r.effects, e)
-			}
-			if r.listen != nil {
-				r.listen(e)
-			}
-		}
-		a := answer{body: sum, status: status, said: said}
-		r.answers[key] = a
-		say(w, a)
+func (r *Registry) post(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	key := req.Header.Get("Idempotency-Key")
+	if err != nil || key == "" || !json.Valid(body) {
+		problem(w, coldkeep.EINVALID, "an Idempotency-Key and a JSON body are needed")
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := sha256.Sum256(body)
+	if a, known := r.answers[key]; known {
+		if a.body != sum {
+			problem(w, coldkeep.ECONFLICT, "the key came with another body before")
+			return
+		}
+		say(w, a)
+		return
+	}
+	path := req.URL.Path
+	if r.refuse != nil {
+		if why := r.refuse(path, body); why != "" {
+			problem(w, coldkeep.EINVALID, why)
+			return
+		}
+	}
+	effects, said, err := effectsOf(path, key, body)
+	if err != nil {
+		problem(w, coldkeep.EINVALID, err.Error())
+		return
+	}
+	for _, e := range effects {
+		if strings.HasSuffix(path, "/appliance-status") {
+			r.status = append(r.status, e)
+		} else {
+			r.effects = append(r.effects, e)
+		}
+		if r.listen != nil {
+			r.listen(e)
+		}
+	}
+	a := answer{body: sum, said: said}
+	r.answers[key] = a
+	say(w, a)
 }
 
 // effectsOf reads a body and gives what it brings about and what is said to it.
@@ -221,7 +218,6 @@ func effectsOf(path, key string, body []byte) ([]Effect, []byte, error) {
 
 func say(w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
 	_, _ = w.Write(a.said) // a client that left sends it again
 }
 

@@ -5,6 +5,7 @@
 package smtpfake
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -99,7 +100,7 @@ func (s *Server) Up() error {
 	if s.l != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
 	if err != nil {
 		return err
 	}

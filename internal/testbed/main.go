@@ -1,7 +1,7 @@
 // Command testbed runs a command, usually go test, beside the real servers that
 // the tests need: PostgreSQL and InfluxDB, started on free ports with data of
 // their own and stopped at the end. It installs what is missing on a bare Debian
-// machine: PostgreSQL, Mosquitto, Chromium and OpenSSH by the system's packages
+// machine: PostgreSQL, Mosquitto, Chromium and a mail server by the system's packages
 // (as root), InfluxDB 1.8 by go install.
 //
 //	go run ./internal/testbed go test ./...
@@ -209,7 +209,7 @@ var packages = map[string]string{
 	"/usr/lib/postgresql/*/bin/initdb": "postgresql",
 	"/usr/sbin/mosquitto":              "mosquitto",
 	"/usr/bin/chromium":                "chromium",
-	"/usr/bin/sftp":                    "openssh-client",
+	"/usr/bin/aiosmtpd":                "python3-aiosmtpd",
 }
 
 // npmFolders hold a package-lock.json: the screens' libraries and the accessibility

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	netmail "net/mail"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,21 +147,22 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 	return judge(err)
 }
 
+// aboutTheMessage are the steps at which a server speaks of this message and its
+// recipient.
+var aboutTheMessage = []mail.SendErrReason{mail.ErrSMTPMailFrom, mail.ErrSMTPRcptTo, mail.ErrSMTPData, mail.ErrSMTPDataClose}
+
 // judge tells what will pass from what will not. Only the server's own 5xx about
 // the message or its recipient is for good: a wrong password, a certificate that
 // ran out or a server that is away will be mended.
 func judge(err error) (retryable bool, _ error) {
 	var se *mail.SendError
-	if errors.As(err, &se) && se.ErrorCode() >= 500 && se.ErrorCode() < 600 {
-		switch se.Reason {
-		case mail.ErrSMTPMailFrom, mail.ErrSMTPRcptTo, mail.ErrSMTPData, mail.ErrSMTPDataClose:
-			return false, fmt.Errorf("the SMTP server refuses it with %d (%s)", se.ErrorCode(), se.Reason)
-		}
+	if !errors.As(err, &se) {
+		return true, fmt.Errorf("the SMTP server: %w", err)
 	}
-	if se != nil {
-		return true, fmt.Errorf("the SMTP server failed with %d (%s)", se.ErrorCode(), se.Reason)
+	if se.ErrorCode() >= 500 && slices.Contains(aboutTheMessage, se.Reason) {
+		return false, fmt.Errorf("the SMTP server refuses it with %d (%s)", se.ErrorCode(), se.Reason)
 	}
-	return true, fmt.Errorf("the SMTP server: %w", err)
+	return true, fmt.Errorf("the SMTP server failed with %d (%s)", se.ErrorCode(), se.Reason)
 }
 
 // message writes the e-mail.
@@ -185,8 +187,7 @@ func (c *Channel) message(m alerts.Message) (*mail.Msg, error) {
 	msg.SetGenHeader("References", thread)
 	msg.SetGenHeader("In-Reply-To", thread)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no holiday replies
-	switch m.Event {
-	case alerts.EventRaised, alerts.EventRepeated, alerts.EventReopened:
+	if m.Alert.State == coldkeep.AlertOpen {
 		msg.SetImportance(mail.ImportanceUrgent)
 	}
 	msg.SetBodyString(mail.TypeTextPlain, m.Text())

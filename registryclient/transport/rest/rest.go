@@ -65,11 +65,11 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Post(ctx context.Context, path, key string, body []byte) (transport.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	res, said, err := c.call(ctx, http.MethodPost, path, key, body)
+	r, err := c.call(ctx, http.MethodPost, path, key, body)
 	if err != nil {
 		return transport.Answer{}, err
 	}
-	return judge(res, said)
+	return r.judge()
 }
 
 // Mirror asks for a mirror newer than since and lets the registry wait for one. A
@@ -79,23 +79,23 @@ func (c *Client) Mirror(ctx context.Context, since int64, wait time.Duration) (*
 	ctx, cancel := context.WithTimeout(ctx, wait+c.timeout)
 	defer cancel()
 	path := fmt.Sprintf("/api/v1/mirror?since=%d&wait=%d", since, int(wait/time.Second))
-	res, said, err := c.call(ctx, http.MethodGet, path, "", nil)
+	r, err := c.call(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "rest.Mirror", "the registry does not answer")
 	}
 	switch {
-	case res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified:
+	case r.status == http.StatusNoContent || r.status == http.StatusNotModified:
 		return nil, nil
-	case res.StatusCode == http.StatusUnauthorized:
+	case r.status == http.StatusUnauthorized:
 		return nil, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "the registry does not know the token")
-	case res.StatusCode == http.StatusForbidden:
+	case r.status == http.StatusForbidden:
 		return nil, coldkeep.Errorf(coldkeep.EFORBIDDEN, "the registry does not let this account read the mirror")
-	case res.StatusCode != http.StatusOK:
-		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the registry answers %s", explain(res, said))
+	case r.status != http.StatusOK:
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the registry answers %s", r.explain())
 	}
 	var m coldkeep.Mirror
-	if err := json.Unmarshal(said, &m); err != nil || !isType(res, "application/json") {
-		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "something that is not a registry answers with %q", res.Header.Get("Content-Type"))
+	if err := json.Unmarshal(r.said, &m); err != nil || !r.is("application/json") {
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "something that is not a registry answers with %q", r.header.Get("Content-Type"))
 	}
 	// A registry in which nothing has been set up has revision 0.
 	if m.Revision < 1 || m.Revision == since {
@@ -104,10 +104,17 @@ func (c *Client) Mirror(ctx context.Context, since int64, wait time.Duration) (*
 	return &m, nil
 }
 
-func (c *Client) call(ctx context.Context, method, path, key string, body []byte) (*http.Response, []byte, error) {
+// reply is an answer that was read to its end.
+type reply struct {
+	status int
+	header http.Header
+	said   []byte
+}
+
+func (c *Client) call(ctx context.Context, method, path, key string, body []byte) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, errors.New("no request can be made")
+		return nil, errors.New("no request can be made")
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("Accept", "application/json, application/problem+json")
@@ -118,59 +125,60 @@ func (c *Client) call(ctx context.Context, method, path, key string, body []byte
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // only read from
 	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the answer broke off: %w", err)
 	}
 	if len(said) > maxAnswer {
-		return nil, nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+		return nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
 	}
-	return res, said, nil
+	return &reply{res.StatusCode, res.Header, said}, nil
 }
 
 // judge tells the registry's own word from that of something in its place. A
 // clinic's network has proxies and sign-in pages that answer anything: only JSON is
 // a receipt, and only a problem document is a refusal. What is neither has not
 // reached the registry, and is sent again.
-func judge(res *http.Response, said []byte) (transport.Answer, error) {
-	status := res.StatusCode
+func (r *reply) judge() (transport.Answer, error) {
+	status := r.status
 	switch {
 	case status >= 200 && status < 300:
-		if len(said) > 0 && !isType(res, "application/json") {
-			return transport.Answer{}, fmt.Errorf("something that is not a registry answers %d with %q", status, res.Header.Get("Content-Type"))
+		if len(r.said) > 0 && !r.is("application/json") {
+			return transport.Answer{}, fmt.Errorf("something that is not a registry answers %d with %q", status, r.header.Get("Content-Type"))
 		}
-		return transport.Answer{Verdict: transport.Accepted, Body: said}, nil
+		return transport.Answer{Verdict: transport.Accepted, Body: r.said}, nil
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return transport.Answer{Verdict: transport.Unauthorized, Reason: explain(res, said)}, nil
+		return transport.Answer{Verdict: transport.Unauthorized, Reason: r.explain()}, nil
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
-		return transport.Answer{Verdict: transport.Busy, Reason: explain(res, said), After: retryAfter(res)}, nil
+		return transport.Answer{Verdict: transport.Busy, Reason: r.explain(), After: r.retryAfter()}, nil
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500:
-		return transport.Answer{Verdict: transport.Busy, Reason: explain(res, said)}, nil
+		return transport.Answer{Verdict: transport.Busy, Reason: r.explain()}, nil
 	// A proxy in between may refuse a body for its size; sending it again is no use.
-	case status >= 400 && (isType(res, "application/problem+json") || status == http.StatusRequestEntityTooLarge):
-		return transport.Answer{Verdict: transport.Refused, Reason: explain(res, said)}, nil
+	case status >= 400 && (r.is("application/problem+json") || status == http.StatusRequestEntityTooLarge):
+		return transport.Answer{Verdict: transport.Refused, Reason: r.explain()}, nil
 	}
-	return transport.Answer{}, fmt.Errorf("something that is not a registry answers %s", explain(res, said))
+	return transport.Answer{}, fmt.Errorf("something that is not a registry answers %s", r.explain())
 }
 
-func isType(res *http.Response, want string) bool {
-	got, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return err == nil && got == want
+// is reports whether the answer is of a media type.
+func (r *reply) is(media string) bool {
+	got, _, err := mime.ParseMediaType(r.header.Get("Content-Type"))
+	return err == nil && got == media
 }
 
 // explain gives the status and, from a problem document, its code and detail.
-func explain(res *http.Response, said []byte) string {
-	s := strconv.Itoa(res.StatusCode)
+func (r *reply) explain() string {
+	s := strconv.Itoa(r.status)
 	var p struct {
 		Code   string `json:"code"`
 		Title  string `json:"title"`
 		Detail string `json:"detail"`
 	}
-	if json.Unmarshal(said, &p) != nil {
-		return s + " " + http.StatusText(res.StatusCode)
+	if json.Unmarshal(r.said, &p) != nil {
+		return s + " " + http.StatusText(r.status)
 	}
 	for _, part := range []string{p.Code, p.Detail} {
 		if part != "" {
@@ -181,8 +189,8 @@ func explain(res *http.Response, said []byte) string {
 }
 
 // retryAfter reads seconds or an HTTP date; 0 when there is neither.
-func retryAfter(res *http.Response) time.Duration {
-	v := res.Header.Get("Retry-After")
+func (r *reply) retryAfter() time.Duration {
+	v := r.header.Get("Retry-After")
 	if s, err := strconv.Atoi(v); err == nil && s > 0 {
 		return time.Duration(s) * time.Second
 	}
