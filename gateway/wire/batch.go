@@ -136,29 +136,15 @@ func DecodeBatch(payload []byte, latest int64) (*Batch, []BadRecord, error) {
 	if err := json.Unmarshal(payload, &raw); err != nil {
 		return nil, nil, coldkeep.Wrap(err, coldkeep.EINVALID, "wire.DecodeBatch", "payload is not a batch: %v", err)
 	}
-	switch {
-	case raw.V != Version:
+	if raw.V != Version {
 		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch version %d, want %d", raw.V, Version)
-	case !ValidEpoch(raw.Epoch):
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch epoch %.40q is not a ULID", raw.Epoch)
-	case raw.Seq < 1 || raw.Seq > 1<<53:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch seq %d: they start at 1", raw.Seq)
-	case raw.Oldest < 0 || raw.Oldest > raw.Seq:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch oldest %d is beyond its seq %d", raw.Oldest, raw.Seq)
-	case len(raw.Records) == 0 && raw.Seal == nil:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch is empty")
-	case len(raw.Records) > MaxRecords:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch of %d records, at most %d are allowed", len(raw.Records), MaxRecords)
-	case raw.Config < 0:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch cfg %d is negative", raw.Config)
 	}
-	switch raw.Clock {
-	case ClockNTP, ClockRTC, ClockUnsynced, "":
-	default:
-		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "batch clock %.20q: want ntp, rtc or unsynced", raw.Clock)
-	}
-	b := &Batch{Epoch: raw.Epoch, Seq: raw.Seq, Oldest: max(raw.Oldest, 1), Clock: raw.Clock, Config: raw.Config,
+	b := &Batch{Epoch: raw.Epoch, Seq: raw.Seq, Oldest: raw.Oldest, Clock: raw.Clock, Config: raw.Config,
 		Records: make([]Record, len(raw.Records)), Seal: raw.Seal}
+	if err := checkBatch(b); err != nil {
+		return nil, nil, err
+	}
+	b.Oldest = max(b.Oldest, 1)
 	var bad []BadRecord
 	for i, msg := range raw.Records {
 		rec, reason := decodeRecord(msg, latest)
@@ -171,6 +157,29 @@ func DecodeBatch(payload []byte, latest int64) (*Batch, []BadRecord, error) {
 	return b, bad, nil
 }
 
+// checkBatch is EINVALID for a batch that cannot be one, whatever its records say.
+func checkBatch(b *Batch) error {
+	switch {
+	case !ValidEpoch(b.Epoch):
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch epoch %.40q is not a ULID", b.Epoch)
+	case b.Seq < 1 || b.Seq > 1<<53:
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch seq %d: they start at 1", b.Seq)
+	case b.Oldest < 0 || b.Oldest > b.Seq:
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch oldest %d is beyond its seq %d", b.Oldest, b.Seq)
+	case len(b.Records) == 0 && b.Seal == nil:
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch is empty")
+	case len(b.Records) > MaxRecords:
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch of %d records, at most %d are allowed", len(b.Records), MaxRecords)
+	case b.Config < 0:
+		return coldkeep.Errorf(coldkeep.EINVALID, "batch cfg %d is negative", b.Config)
+	}
+	switch b.Clock {
+	case ClockNTP, ClockRTC, ClockUnsynced, "":
+		return nil
+	}
+	return coldkeep.Errorf(coldkeep.EINVALID, "batch clock %.20q: want ntp, rtc or unsynced", b.Clock)
+}
+
 func decodeRecord(msg []byte, latest int64) (Record, string) {
 	none := coldkeep.NoTemperature
 	raw := rawRecord{C: none, R: none, Lo: none, Hi: none}
@@ -178,29 +187,42 @@ func decodeRecord(msg []byte, latest int64) (Record, string) {
 		return Record{}, "not a record: " + err.Error()
 	}
 	r := Record{Probe: coldkeep.ProbeID(raw.P), Celsius: raw.C, Raw: raw.R, Lo: raw.Lo, Hi: raw.Hi, Quality: raw.Q, Event: raw.E, Detail: raw.D}
-	switch {
-	case raw.T == nil:
-		return Record{}, "no time t"
-	case *raw.T < earliest:
-		return Record{}, "time t " + strconv.FormatInt(*raw.T, 10) + " is before 2000"
-	case *raw.T > latest:
-		return Record{}, "time t " + strconv.FormatInt(*raw.T, 10) + " is in the future"
-	case !r.IsEvent() && !ValidProbe(raw.P), r.IsEvent() && raw.P != "" && !ValidProbe(raw.P):
-		return Record{}, "probe name p is not [A-Za-z0-9._:-]{1,64}"
-	case r.IsEvent() && !ValidName(raw.E):
-		return Record{}, "event e is not [a-z0-9-]{1,64}"
-	case len(raw.D) > 1024 || strings.ContainsFunc(raw.D, unicode.IsControl):
-		// A control character could forge the canonical bytes' separator.
-		return Record{}, "detail d is longer than 1024 bytes or has control characters"
-	case !r.IsEvent() && !raw.Q.Valid():
-		return Record{}, "quality q is not one of the contract's codes"
-	case !r.IsEvent() && !r.Celsius.Known() && !raw.Q.NoValue():
-		return Record{}, "no value c and no quality q that says why"
-	case !r.IsEvent() && r.Celsius.Known() && raw.Q.NoValue():
-		return Record{}, "a value c beside quality " + string(raw.Q) + ", which means none"
+	if raw.T != nil {
+		r.At = *raw.T
 	}
-	r.At = *raw.T
+	if reason := checkRecord(&r, raw.T != nil, latest); reason != "" {
+		return Record{}, reason
+	}
 	return r, ""
+}
+
+// checkRecord gives the reason for which a record is not what it claims to be, ""
+// for a good one.
+func checkRecord(r *Record, timed bool, latest int64) string {
+	switch {
+	case !timed:
+		return "no time t"
+	case r.At < earliest:
+		return "time t " + strconv.FormatInt(r.At, 10) + " is before 2000"
+	case r.At > latest:
+		return "time t " + strconv.FormatInt(r.At, 10) + " is in the future"
+	case !(r.IsEvent() && r.Probe == "") && !ValidProbe(string(r.Probe)):
+		return "probe name p is not [A-Za-z0-9._:-]{1,64}"
+	case r.IsEvent() && !ValidName(r.Event):
+		return "event e is not [a-z0-9-]{1,64}"
+	case len(r.Detail) > 1024 || strings.ContainsFunc(r.Detail, unicode.IsControl):
+		// A control character could forge the canonical bytes' separator.
+		return "detail d is longer than 1024 bytes or has control characters"
+	case r.IsEvent():
+		return ""
+	case !r.Quality.Valid():
+		return "quality q is not one of the contract's codes"
+	case !r.Celsius.Known() && !r.Quality.NoValue():
+		return "no value c and no quality q that says why"
+	case r.Celsius.Known() && r.Quality.NoValue():
+		return "a value c beside quality " + string(r.Quality) + ", which means none"
+	}
+	return ""
 }
 
 // Compress gzips a payload.

@@ -152,7 +152,8 @@ func TestRoundTrip(t *testing.T) {
 			}
 			b.Records = append(b.Records, r)
 		}
-		got, bad, err := DecodeBatch(AppendBatch(nil, &b), late)
+		var d Decoder
+		got, bad, err := d.Decode(AppendBatch(nil, &b), late)
 		if err != nil || len(bad) != 0 || fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", b) {
 			t.Fatalf("%v %v\ngot  %+v\nwant %+v", err, bad, got, b)
 		}
@@ -162,8 +163,16 @@ func TestRoundTrip(t *testing.T) {
 func FuzzDecodeBatch(f *testing.F) {
 	f.Add([]byte(`{"v":1,"epoch":"` + epoch + `","seq":5,"oldest":1,"clock":"ntp","records":[{"p":"a","t":1732290000123,"c":1.5}]}`))
 	f.Add(Compress([]byte(`{"v":1,"epoch":"` + epoch + `","seq":1,"records":[{"e":"boot","t":1732290000123}]}`)))
+	f.Add([]byte(`{"v":1,"epoch":"` + epoch + `","seq":1,"records":[{"p":"a","t":1732290000123,"c":-0.5,"r":1.25,"lo":0,"hi":9,"q":"uncalibrated"},{"p":"b","t":1732290000124,"c":null,"q":"crc"}],"seal":{"seq":1,"oldest":1,"h":"x","key":"k","sig":"y"}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		b, bad, err := DecodeBatch(payload, late)
+		var d Decoder
+		for range 2 { // with and without names known
+			b2, bad2, err2 := d.Decode(payload, late)
+			if coldkeep.ErrorMessage(err) != coldkeep.ErrorMessage(err2) || fmt.Sprintf("%+v", bad) != fmt.Sprintf("%+v", bad2) || show(b) != show(b2) {
+				t.Fatalf("DecodeBatch %v %+v %s\nDecoder     %v %+v %s", err, bad, show(b), err2, bad2, show(b2))
+			}
+		}
 		if err != nil {
 			if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 				t.Fatal(err)
@@ -192,6 +201,47 @@ func FuzzDecodeBatch(f *testing.F) {
 		if err != nil || len(bad) != 0 || fmt.Sprintf("%+v", again.Records) != fmt.Sprintf("%+v", good.Records) {
 			t.Fatalf("%v %v\ngot  %+v\nwant %+v", err, bad, again, good)
 		}
+	})
+}
+
+func show(b *Batch) string {
+	if b == nil {
+		return "nothing"
+	}
+	c := *b
+	c.Seal = nil
+	if b.Seal != nil {
+		return fmt.Sprintf("%+v %+v", c, *b.Seal)
+	}
+	return fmt.Sprintf("%+v", c)
+}
+
+func BenchmarkDecode(b *testing.B) {
+	batch := Batch{Epoch: epoch, Seq: 1, Oldest: 1, Clock: ClockNTP, Config: 7}
+	for i := range 60 {
+		batch.Records = append(batch.Records, Record{Probe: "28-000005e2fdc3", At: 1732290000123 + int64(i)*1000, Celsius: coldkeep.Temperature(4312 + i), Raw: 4437, Lo: 4250, Hi: 4375})
+	}
+	payload := AppendBatch(nil, &batch)
+	b.Run("general", func(b *testing.B) {
+		b.SetBytes(int64(len(payload)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, _, err := DecodeBatch(payload, late); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)*60/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("fast", func(b *testing.B) {
+		b.SetBytes(int64(len(payload)))
+		b.ReportAllocs()
+		var d Decoder
+		for b.Loop() {
+			if _, _, err := d.Decode(payload, late); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)*60/b.Elapsed().Seconds(), "records/s")
 	})
 }
 

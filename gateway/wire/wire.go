@@ -7,7 +7,6 @@ package wire
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/coldkeep/coldkeep"
@@ -44,20 +43,44 @@ const (
 	ClockUnsynced = "unsynced"
 )
 
-var (
-	namePattern  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	probePattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
-	epochPattern = regexp.MustCompile(`^[0-9a-zA-Z]{26}$`) // a ULID
+// The characters that names are made of, one bit a use. Every record's names are
+// looked at, so this is a table and no regular expression.
+const (
+	inName = 1 << iota
+	inProbe
+	inEpoch
 )
 
-// ValidName reports whether s can be a site or an agent.
-func ValidName(s string) bool { return namePattern.MatchString(s) }
+var nameChars = func() (t [256]uint8) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = inName | inProbe | inEpoch
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c] = inName | inProbe | inEpoch
+		t[c-'a'+'A'] = inProbe | inEpoch
+	}
+	t['-'] = inName | inProbe
+	t['.'], t['_'], t[':'] = inProbe, inProbe, inProbe
+	return t
+}()
 
-// ValidProbe reports whether s can be a probe.
-func ValidProbe(s string) bool { return probePattern.MatchString(s) }
+func madeOf(s string, use uint8) bool {
+	for i := range len(s) {
+		if nameChars[s[i]]&use == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidName reports whether s can be a site or an agent: [a-z0-9-]{1,64}.
+func ValidName(s string) bool { return len(s) >= 1 && len(s) <= 64 && madeOf(s, inName) }
+
+// ValidProbe reports whether s can be a probe: [A-Za-z0-9._:-]{1,64}.
+func ValidProbe(s string) bool { return len(s) >= 1 && len(s) <= 64 && madeOf(s, inProbe) }
 
 // ValidEpoch reports whether s has the form of an epoch, a ULID.
-func ValidEpoch(s string) bool { return epochPattern.MatchString(s) }
+func ValidEpoch(s string) bool { return len(s) == 26 && madeOf(s, inEpoch) }
 
 // Topic joins the topic of a leaf of an agent.
 func Topic(site coldkeep.SiteID, agent coldkeep.AgentID, leaf string) string {

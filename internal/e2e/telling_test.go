@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net"
 	"net/mail"
 	"net/url"
@@ -81,7 +82,11 @@ func (w *telling) once() {
 			if err != nil {
 				return err
 			}
-			id, subject := m.Header.Get("Message-Id"), m.Header.Get("Subject")
+			id := m.Header.Get("Message-Id")
+			subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+			if err != nil {
+				return err
+			}
 			if !ids[id] && strings.Contains(subject, "Recorded freezer") && strings.HasPrefix(strings.ToUpper(subject), "ALERT") {
 				raised++
 			}
@@ -91,7 +96,7 @@ func (w *telling) once() {
 			}
 		}
 		if raised != 1 {
-			return fmt.Errorf("%d e-mails raise an alert, of %d", raised, len(files))
+			return fmt.Errorf("%d e-mails raise an alert, of %d: %v", raised, len(files), ids)
 		}
 		return nil
 	})
