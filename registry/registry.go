@@ -90,7 +90,8 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if r.auth, err = auth.New(st.Auth(), c.Clock); err != nil {
+	// People sign in by the machine's clock, however fast a demo's runs.
+	if r.auth, err = auth.New(st.Auth(), coldkeep.RealClock{}); err != nil {
 		return err
 	}
 	r.templog = templog.New(st.Templog(), c.Clock)
@@ -176,10 +177,14 @@ type DemoPerson = demo.Person
 // FurnishDemo fills the registry with the demo's two clinics: sites, people, units,
 // probes, device accounts and lots. Called again it adds only what is missing and
 // gives the devices the secrets handed in. secrets holds one per device by
-// "site/agent"; demo.Devices lists them, and one that is not handed in is EINVALID.
-func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string) ([]DemoPerson, error) {
-	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets)
+// "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
+// phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
+func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
+	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets, phone)
 }
+
+// DemoPhonePath is the path of FurnishDemo's phone.
+const DemoPhonePath = demo.PhonePath
 
 // DemoDevices lists the devices of the demo as "site/agent", for which FurnishDemo
 // wants secrets.

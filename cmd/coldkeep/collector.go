@@ -70,6 +70,7 @@ type mailFlags struct {
 	SMTPUser         string `help:"User to sign in as." env:"COLDKEEP_SMTP_USER"`
 	SMTPPasswordFile string `help:"File with the password." env:"COLDKEEP_SMTP_PASSWORD_FILE"`
 	SMTPFrom         string `help:"Sender of alerts." env:"COLDKEEP_SMTP_FROM"`
+	SMTPCAFile       string `help:"Authorities (PEM) that sign its certificate, in place of the system's." name:"smtp-ca-file" env:"COLDKEEP_SMTP_CA_FILE"`
 
 	WebhookSecretFile string `help:"File with the secret that signs webhooks." env:"COLDKEEP_WEBHOOK_SECRET_FILE"`
 	ScreensURL        string `help:"Public address of the screens, for the links in alerts." env:"COLDKEEP_SCREENS_URL"`
@@ -84,7 +85,7 @@ func (f *mailFlags) channels() ([]alerts.Channel, error) {
 	if f.SMTPHost == "" {
 		return channels, nil
 	}
-	mail, err := email.New(email.Config{Host: f.SMTPHost, Port: f.SMTPPort, TLS: email.TLS(f.SMTPTLS), User: f.SMTPUser, PasswordFile: f.SMTPPasswordFile, From: f.SMTPFrom})
+	mail, err := email.New(email.Config{Host: f.SMTPHost, Port: f.SMTPPort, TLS: email.TLS(f.SMTPTLS), User: f.SMTPUser, PasswordFile: f.SMTPPasswordFile, From: f.SMTPFrom, RootsFile: f.SMTPCAFile})
 	if err != nil {
 		return nil, err
 	}

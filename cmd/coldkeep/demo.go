@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,8 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
 	"github.com/coldkeep/coldkeep/firmware"
 	"github.com/coldkeep/coldkeep/gateway/wire"
+	"github.com/coldkeep/coldkeep/internal/webhookfake"
 	"github.com/coldkeep/coldkeep/registry"
 	"github.com/coldkeep/coldkeep/sensors"
 	"github.com/coldkeep/coldkeep/sensors/sim"
@@ -73,12 +78,17 @@ func agentFolder(data string, site coldkeep.SiteID, agent coldkeep.AgentID) stri
 
 // startDemo furnishes the registry and starts the agents: the real firmware over
 // simulated probes, speaking MQTT over TCP.
-func (cmd *upCmd) startDemo(ctx context.Context, g *errgroup.Group, reg *registry.Registry, data, broker string, clock coldkeep.Clock, log *slog.Logger) ([]registry.DemoPerson, error) {
+func (cmd *upCmd) startDemo(ctx context.Context, g *errgroup.Group, reg *registry.Registry, data, broker string, clock coldkeep.Clock, stderr io.Writer, log *slog.Logger) ([]registry.DemoPerson, error) {
 	secrets, err := deviceSecrets(filepath.Join(data, "devices"))
 	if err != nil {
 		return nil, err
 	}
-	people, err := reg.FurnishDemo(ctx, secrets)
+	phone, err := startPhone(stderr)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, phone.Close)
+	people, err := reg.FurnishDemo(ctx, secrets, phone.URL()+registry.DemoPhonePath)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +112,22 @@ func (cmd *upCmd) startDemo(ctx context.Context, g *errgroup.Group, reg *registr
 		g.Go(func() error { return firmware.Run(ctx, cfg) })
 	}
 	return people, nil
+}
+
+// startPhone starts the demo's telephone: a receiver of webhooks that prints what
+// the clinic manager would be told.
+func startPhone(stderr io.Writer) (*webhookfake.Receiver, error) {
+	phone, err := webhookfake.New("")
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "startPhone", "the demo's telephone cannot be reached")
+	}
+	phone.OnRequest(func(r webhookfake.Request) {
+		var told webhook.Body
+		if json.Unmarshal(r.Body, &told) == nil {
+			fmt.Fprintf(stderr, "\n☎  The manager's telephone: %s\n   Answer it on %s\n\n", told.Title, told.Link)
+		}
+	})
+	return phone, nil
 }
 
 // keptTime reads a time from a file, or keeps t there: the refrigerator that broke

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // clinics' time zones, also where the system has none
 
 	"github.com/alecthomas/kong"
 

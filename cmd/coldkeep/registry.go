@@ -64,7 +64,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		if err != nil {
 			return err
 		}
-		people, err := r.FurnishDemo(ctx, secrets)
+		people, err := r.FurnishDemo(ctx, secrets, "")
 		if err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	g.Go(func() error { return col.Run(run) })
 	var people []registry.DemoPerson
 	if cmd.Demo {
-		if people, err = cmd.startDemo(run, g, reg, data, link.Broker, clock, log); err != nil {
+		if people, err = cmd.startDemo(run, g, reg, data, link.Broker, clock, std.err, log); err != nil {
 			g.Go(func() error { return err }) // stops the others first
 			return ended(ctx, g.Wait())
 		}

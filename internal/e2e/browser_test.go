@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,31 +29,18 @@ type demo struct {
 
 func startDemo(t *testing.T, args ...string) demo {
 	t.Helper()
-	p := newProcess(t, "demo")
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.args = append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)
-	p.cmd = exec.Command(p.args[0], p.args[1:]...)
-	p.cmd.Stdout, p.cmd.Stderr = in, p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done, cmd := make(chan struct{}), p.cmd
-	p.done = done
-	go func() {
-		_ = cmd.Wait() // how it ended shows in what it did
-		close(done)
-	}()
-	if err := in.Close(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the demo said nothing on stdout: %v\n%s", err, p.log)
-	}
+	p := newProcess(t, "demo", append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
+	p.start()
+	var line string
+	eventually(t, time.Minute, "the demo is up", func() error {
+		for l := range strings.Lines(p.Log().Tail(20_000)) {
+			if strings.HasPrefix(l, `{"event":"ready"`) && strings.HasSuffix(l, "\n") {
+				line = l
+				return nil
+			}
+		}
+		return errors.New("it has not said so")
+	})
 	var d demo
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
 		t.Fatalf("the demo said %q: %v", line, err)
@@ -232,7 +217,7 @@ func TestRecordedLogOnScreen(t *testing.T) {
 		"--driver", "trace", "--trace", log, "--trace-speed", "0", "--exit-when-done")
 	agent.start()
 	select {
-	case <-agent.done:
+	case <-agent.Done():
 	case <-time.After(3 * time.Minute):
 		t.Fatal("the log is not delivered")
 	}

@@ -27,7 +27,7 @@ func TestChain(t *testing.T) {
 		playThrough(t, real(t), func(t *testing.T, c *chain, stored func() int) {
 			faults(t, c, stored)
 			waitStored(t, stored, genMinutes*3/4)
-			c.influx.kill()
+			c.influx.Kill()
 			pause(2 * time.Second)
 			c.influx.start()
 		})
@@ -38,15 +38,15 @@ func TestChain(t *testing.T) {
 // killed twice, and the broker is gone for a while.
 func faults(t *testing.T, c *chain, stored func() int) {
 	waitStored(t, stored, genMinutes/5)
-	c.collector.kill()
+	c.collector.Kill()
 	pause(time.Second)
 	c.collector.start()
 	waitStored(t, stored, genMinutes*2/5)
-	c.broker.kill()
+	c.broker.Kill()
 	pause(3 * time.Second)
 	c.broker.start()
 	waitStored(t, stored, genMinutes*3/5)
-	c.collector.kill()
+	c.collector.Kill()
 	c.collector.start()
 }
 
@@ -82,7 +82,7 @@ func playThrough(t *testing.T, p parts, faults func(t *testing.T, c *chain, stor
 		})
 	}
 	select {
-	case <-agent.done:
+	case <-agent.Done():
 	case <-time.After(4 * time.Minute):
 		t.Fatal("the agent has not got everything acknowledged")
 	}
@@ -163,12 +163,12 @@ func TestRegistryAway(t *testing.T) {
 		_, err := c.stored(g.from, g.to)
 		return err
 	})
-	c.registry.kill()
+	c.registry.Kill()
 	start := time.Now()
 	agent := c.recorder(g.path, 0)
 	agent.start()
 	select {
-	case <-agent.done:
+	case <-agent.Done():
 	case <-time.After(2 * time.Minute):
 		t.Fatal("the agent has not got everything acknowledged while the registry was away")
 	}

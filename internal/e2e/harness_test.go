@@ -1,25 +1,23 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/servers"
 )
 
 // bin is where TestMain has built the programs.
@@ -47,78 +45,29 @@ func TestMain(m *testing.M) {
 
 // process is a program that the test starts, kills and starts again.
 type process struct {
-	t    *testing.T
-	name string
-	args []string
-	log  *logFile
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-// logFile gathers what a program says over all its lives.
-type logFile struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logFile) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logFile) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	t *testing.T
+	*servers.Process
 }
 
 func newProcess(t *testing.T, name string, args ...string) *process {
-	p := &process{t: t, name: name, args: args, log: &logFile{}}
+	return manage(t, &servers.Process{Name: name, Args: args})
+}
+
+// manage ends a program with the test and shows what it said if that failed.
+func manage(t *testing.T, p *servers.Process) *process {
 	t.Cleanup(func() {
-		p.stop()
+		p.Stop(syscall.SIGTERM)
 		if t.Failed() {
-			s := p.log.String()
-			t.Logf("--- %s said:\n%s", name, s[max(0, len(s)-4000):])
+			t.Logf("--- %s said:\n%s", p.Name, p.Log().Tail(4000))
 		}
 	})
-	return p
+	return &process{t, p}
 }
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(p.args[0], p.args[1:]...)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	if err := p.Start(); err != nil {
 		p.t.Fatal(err)
-	}
-	done, cmd := make(chan struct{}), p.cmd
-	p.done = done
-	go func() {
-		_ = cmd.Wait() // how it ended shows in what it did
-		close(done)
-	}()
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.done
-		p.cmd = nil
-	}
-}
-
-func (p *process) stop() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		select {
-		case <-p.done:
-		case <-time.After(10 * time.Second):
-			p.kill()
-		}
-		p.cmd = nil
 	}
 }
 
@@ -140,12 +89,11 @@ func pause(d time.Duration) { _ = coldkeep.RealClock{}.Sleep(context.Background(
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := servers.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // get asks a JSON endpoint; into may be nil.
@@ -232,13 +180,13 @@ func newChain(t *testing.T, p parts) *chain {
 	c.ready(c.registryURL)
 
 	if p.broker == "mosquitto" {
-		c.broker = newMosquitto(t, dir, c.brokerAddr, c.secrets, brokerPassword)
+		c.broker = startMosquitto(t, c.brokerAddr, c.secrets, brokerPassword)
 	} else {
 		c.broker = newProcess(t, "broker", filepath.Join(bin, "coldkeep"), "broker", "--mqtt", c.brokerAddr, "--collector-password-file", brokerFile,
 			"--registry-url", c.registryURL, "--registry-token-file", tokenFile)
+		c.broker.start()
+		c.listening(c.brokerAddr)
 	}
-	c.broker.start()
-	c.listening(c.brokerAddr)
 
 	args = []string{filepath.Join(bin, "coldkeep"), "collector", "--data", filepath.Join(dir, "collector"), "--http", collectorAddr,
 		"--broker", "tcp://" + c.brokerAddr, "--broker-password-file", brokerFile,
@@ -265,13 +213,9 @@ func (c *chain) ready(url string) {
 
 func (c *chain) listening(addr string) {
 	c.t.Helper()
-	eventually(c.t, 30*time.Second, addr, func() error {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	if err := servers.Listening(c.t.Context(), addr); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // recorder is an agent that plays a log into the demo's recorded freezer.
@@ -304,26 +248,11 @@ func (c *chain) stored(from, to time.Time) ([]string, error) {
 	return lines, nil
 }
 
-// newMosquitto makes a Mosquitto with passwords and an access list of the
-// contract's topics, as deploy/mosquitto describes.
-func newMosquitto(t *testing.T, dir, addr, secrets, collectorPassword string) *process {
+// startMosquitto starts a Mosquitto with the accounts of the demo's devices and
+// the access list that we deliver.
+func startMosquitto(t *testing.T, addr, secrets, collectorPassword string) *process {
 	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	host, port, _ := strings.Cut(addr, ":")
-	users := filepath.Join(dir, "mosquitto.passwd")
-	add := func(user, password string) {
-		args := []string{"-b", users, user, password}
-		if _, err := os.Stat(users); err != nil {
-			args = append([]string{"-c"}, args...)
-		}
-		if out, err := exec.Command("mosquitto_passwd", args...).CombinedOutput(); err != nil {
-			t.Fatalf("mosquitto_passwd: %v\n%s", err, out)
-		}
-	}
-	add("collector", collectorPassword)
+	users := servers.Users{"collector": collectorPassword}
 	files, err := filepath.Glob(filepath.Join(secrets, "*.password"))
 	if err != nil {
 		t.Fatal(err)
@@ -333,66 +262,40 @@ func newMosquitto(t *testing.T, dir, addr, secrets, collectorPassword string) *p
 		if err != nil {
 			t.Fatal(err)
 		}
-		add(strings.Replace(strings.TrimSuffix(filepath.Base(f), ".password"), "_", "/", 1), strings.TrimSpace(string(b)))
+		users[strings.Replace(strings.TrimSuffix(filepath.Base(f), ".password"), "_", "/", 1)] = strings.TrimSpace(string(b))
 	}
-	if err := os.Chmod(users, 0o644); err != nil { // it drops its privileges when root
-		t.Fatal(err)
-	}
-	conf, acl := filepath.Join(dir, "mosquitto.conf"), filepath.Join(dir, "mosquitto.acl")
-	rules, err := os.ReadFile("../../deploy/mosquitto/acl") // the one that we deliver
+	acl, err := os.ReadFile("../../deploy/mosquitto/acl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(acl, rules, 0o644); err != nil {
+	dir, err := os.MkdirTemp("", "coldkeep-mosquitto-") // where another user gets to
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %s %s\nallow_anonymous false\npassword_file %s\nacl_file %s\npersistence false\n", port, host, users, acl), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
 		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
-	return newProcess(t, "mosquitto", path, "-c", conf)
+	p, err := servers.Mosquitto(t.Context(), dir, addr, users, string(acl), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manage(t, p)
 }
 
 // startInflux starts an InfluxDB of the test's own, which it may kill.
 func startInflux(t *testing.T, dir string) (url string, p *process) {
 	t.Helper()
-	influxd := os.Getenv("COLDKEEP_TEST_INFLUXD")
-	if influxd == "" {
-		t.Skip("no InfluxDB: COLDKEEP_TEST_INFLUXD is not set (the test command in the README sets it)")
-	}
-	d, addr := filepath.Join(dir, "influx"), freeAddr(t)
-	if err := os.MkdirAll(d, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(d, "influxdb.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, `reporting-disabled = true
-bind-address = "%s"
-[meta]
-  dir = "%[3]s/meta"
-[data]
-  dir = "%[3]s/data"
-  wal-dir = "%[3]s/wal"
-[monitor]
-  store-enabled = false
-[http]
-  bind-address = "%[2]s"
-  flux-enabled = true
-  log-enabled = false
-`, freeAddr(t), addr, d), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p = newProcess(t, "influxd", influxd, "-config", conf)
-	p.start()
-	eventually(t, 60*time.Second, "InfluxDB", func() error {
-		resp, err := http.PostForm("http://"+addr+"/query", map[string][]string{"q": {"CREATE DATABASE coldkeep"}})
-		if err != nil {
-			return err
+	proc, url, err := servers.Influx(t.Context(), filepath.Join(dir, "influx"))
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
 		}
-		return resp.Body.Close()
-	})
-	return "http://" + addr, p
+		t.Skipf("no InfluxDB: %v", err)
+	}
+	return url, manage(t, proc)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
-	"net"
 	"net/mail"
 	"net/url"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coldkeep/coldkeep/internal/servers"
 	"github.com/coldkeep/coldkeep/internal/webhookfake"
 )
 
@@ -41,13 +41,9 @@ func newTelling(t *testing.T) *telling {
 	t.Cleanup(hook.Close)
 	tell := &telling{t: t, mailbox: filepath.Join(t.TempDir(), "mail"), addr: freeAddr(t), hook: hook}
 	newProcess(t, "aiosmtpd", program, "-n", "-l", tell.addr, "-c", "aiosmtpd.handlers.Mailbox", tell.mailbox).start()
-	eventually(t, 30*time.Second, "the mail server", func() error {
-		conn, err := net.Dial("tcp", tell.addr)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	if err := servers.Listening(t.Context(), tell.addr); err != nil {
+		t.Fatal(err)
+	}
 	return tell
 }
 

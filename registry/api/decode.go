@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"time"
@@ -79,6 +80,10 @@ func because(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, io.EOF):
+		return "; it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "; it is cut off"
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("; not JSON at byte %d: %v", syntax.Offset, syntax)
 	}

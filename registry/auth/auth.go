@@ -30,7 +30,7 @@ type Person struct {
 }
 
 // Principal is the person as one who acts.
-func (p *Person) Principal() Principal {
+func (p Person) Principal() Principal {
 	return Principal{ID: p.ID, Name: p.Name, Username: p.Username, Role: p.Role, Site: p.Site}
 }
 

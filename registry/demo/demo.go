@@ -5,6 +5,8 @@ package demo
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -83,9 +85,14 @@ var probes = []probe{
 // history is how long before its start the demo's units have been in use.
 const history = 60 * 24 * time.Hour
 
+// PhonePath is the path of the webhook that stands for a telephone in the demo.
+const PhonePath = "/demo-phone"
+
 // Furnish adds what is missing of the demo and returns its people. secrets holds
-// one per device by "site/agent"; one that is missing is EINVALID.
-func Furnish(ctx context.Context, s Services, secrets map[string]string) ([]Person, error) {
+// one per device by "site/agent"; one that is missing is EINVALID. phone, when not
+// empty, is a webhook ending in PhonePath that alarms call; it takes the place of
+// an earlier start's.
+func Furnish(ctx context.Context, s Services, secrets map[string]string, phone string) ([]Person, error) {
 	for _, d := range Devices() {
 		if secrets[d] == "" {
 			return nil, coldkeep.Errorf(coldkeep.EINVALID, "demo: no secret for device %s", d)
@@ -94,7 +101,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string) ([]Pers
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start}
-	for _, step := range []func() error{f.sites, f.people, func() error { return f.devices(secrets) }, f.units, f.lots} {
+	for _, step := range []func() error{f.sites, f.people, func() error { return f.devices(secrets) }, f.units, f.lots, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -124,6 +131,27 @@ func (f furnisher) sites() error {
 			err = f.s.Templog.SetOnCall(f.ctx, f.by, coldkeep.OnCall{Site: site.ID, RepeatAfter: 900})
 		}
 		if err := there(err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f furnisher) onCall(phone string) error {
+	if phone == "" {
+		return nil
+	}
+	for _, site := range sites {
+		o, err := f.s.Templog.OnCall(f.ctx, f.by, site.ID)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(o.Webhooks, phone) {
+			continue
+		}
+		o.Webhooks = slices.DeleteFunc(slices.Clone(o.Webhooks), func(w string) bool { return strings.HasSuffix(w, PhonePath) })
+		o.Webhooks = append(o.Webhooks, phone)
+		if err := f.s.Templog.SetOnCall(f.ctx, f.by, o); err != nil {
 			return err
 		}
 	}

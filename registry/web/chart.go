@@ -240,7 +240,7 @@ func (c *chart) summary() string {
 	if !lo.Known() {
 		return text + "No readings."
 	}
-	text += fmt.Sprintf("Lowest %s, highest %s; the range is %s to %s. ", both(lo), both(hi), c.rules.Low, c.rules.High)
+	text += fmt.Sprintf("Lowest %s, highest %s; the range is %s to %s. ", both(lo), both(hi), limit(c.rules.Low), limit(c.rules.High))
 	switch len(c.excursions) {
 	case 0:
 		return text + "No excursion."

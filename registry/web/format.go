@@ -19,6 +19,7 @@ func functions(static *assets) template.FuncMap {
 		"celsius":   celsius,
 		"both":      both,
 		"f":         fahrenheit,
+		"limit":     limit,
 		"when":      when,
 		"clock":     clock,
 		"day":       day,
@@ -58,6 +59,9 @@ func both(t coldkeep.Temperature) string {
 	}
 	return celsius(t) + " (" + fahrenheit(t) + ")"
 }
+
+// limit is a threshold as it was published, with a real minus sign.
+func limit(t coldkeep.Threshold) string { return strings.Replace(t.String(), "-", "−", 1) }
 
 func signed(v float64) string {
 	r := math.Round(v*10) / 10

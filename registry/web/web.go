@@ -203,8 +203,10 @@ func (s *server) session(c *gin.Context) {
 		token = k.Value
 	}
 	ctx, err := s.sessions.Load(c.Request.Context(), token)
-	if err != nil {
-		s.fail(c, err)
+	if err != nil { // without a session there is no page to put it on
+		s.Log.Error("session", "err", err)
+		c.Abort()
+		c.String(http.StatusServiceUnavailable, "The registry's database does not answer. Try again in a moment.")
 		return
 	}
 	c.Request = c.Request.WithContext(ctx)

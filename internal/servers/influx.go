@@ -1,4 +1,4 @@
-package main
+package servers
 
 import (
 	"context"
@@ -14,8 +14,9 @@ import (
 // influxVersion is the newest InfluxDB that go install builds without a C library.
 const influxVersion = "v1.8.10"
 
-// installInfluxd builds influxd once into the user's cache.
-func installInfluxd(ctx context.Context) (string, error) {
+// Influxd gives the path of an influxd 1.8, which it builds once into the user's
+// cache.
+func Influxd(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -25,7 +26,7 @@ func installInfluxd(ctx context.Context) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	fmt.Fprintln(os.Stderr, "testbed: building InfluxDB", influxVersion)
+	fmt.Fprintln(os.Stderr, "building InfluxDB", influxVersion)
 	cmd := exec.CommandContext(ctx, "go", "install", "github.com/influxdata/influxdb/cmd/influxd@"+influxVersion)
 	cmd.Dir = os.TempDir() // outside of this module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+bin, "GOFLAGS=")
@@ -38,43 +39,48 @@ func installInfluxd(ctx context.Context) (string, error) {
 // influxConfig is a server that keeps to itself, on loopback and without
 // authentication.
 const influxConfig = `reporting-disabled = true
-bind-address = "127.0.0.1:%s"
+bind-address = "%s"
 [meta]
   dir = "%[3]s/meta"
 [data]
   dir = "%[3]s/data"
   wal-dir = "%[3]s/wal"
-  series-id-set-cache-size = 100
 [monitor]
   store-enabled = false
 [http]
-  bind-address = "127.0.0.1:%[2]s"
+  bind-address = "%[2]s"
   flux-enabled = true
   log-enabled = false
 `
 
-func startInflux(ctx context.Context, influxd, dir string) (address string, stop func(), err error) {
-	rpc, err := freePort()
+// InfluxBucket is the bucket of the database that Influx makes.
+const InfluxBucket = "coldkeep/autogen"
+
+// Influx starts an InfluxDB with its data in dir and an empty database, and
+// returns its URL.
+func Influx(ctx context.Context, dir string) (*Process, string, error) {
+	influxd, err := Influxd(ctx)
 	if err != nil {
-		return "", nil, err
+		return nil, "", err
 	}
-	port, err := freePort()
+	rpc, err := FreeAddr()
 	if err != nil {
-		return "", nil, err
+		return nil, "", err
+	}
+	addr, err := FreeAddr()
+	if err != nil {
+		return nil, "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, err
+		return nil, "", err
 	}
-	conf, log := filepath.Join(dir, "influxdb.conf"), filepath.Join(dir, "log")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, influxConfig, rpc, port, dir), 0o600); err != nil {
-		return "", nil, err
+	conf := filepath.Join(dir, "influxdb.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, influxConfig, rpc, addr, dir), 0o600); err != nil {
+		return nil, "", err
 	}
-	stop, err = server("InfluxDB", exec.CommandContext(context.WithoutCancel(ctx), influxd, "-config", conf), log)
-	if err != nil {
-		return "", nil, err
-	}
-	address = "http://127.0.0.1:" + port
-	create := func() error {
+	p := &Process{Name: "InfluxDB", Args: []string{influxd, "-config", conf}}
+	address := "http://" + addr
+	return p, address, up(ctx, p, func() error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/query", strings.NewReader(url.Values{"q": {"CREATE DATABASE coldkeep"}}.Encode()))
 		if err != nil {
 			return err
@@ -84,15 +90,10 @@ func startInflux(ctx context.Context, influxd, dir string) (address string, stop
 		if err != nil {
 			return err
 		}
-		defer func() { _ = resp.Body.Close() }() // only the status matters
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s", resp.Status)
+			err = fmt.Errorf("it answers %s", resp.Status)
 		}
-		return nil
-	}
-	if err := until(ctx, log, create); err != nil {
-		stop()
-		return "", nil, err
-	}
-	return address, stop, nil
+		_ = resp.Body.Close() // only the status matters
+		return err
+	})
 }
