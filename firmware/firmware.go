@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/outbox"
 	"github.com/coldkeep/coldkeep/firmware/uplink"
 	"github.com/coldkeep/coldkeep/gateway/wire"
@@ -33,7 +34,7 @@ type Config struct {
 	Password string      // never logged
 	TLS      *tls.Config // for the TLS schemes; nil is the system's roots
 
-	// Data is the folder of the outbox. It is made when it is not there.
+	// Data is the folder of the outbox and the device's key. It is made when it is not there.
 	Data string
 
 	Clock   coldkeep.Clock // tells the sample times; nil is the machine's
@@ -92,8 +93,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "firmware.Run", "data folder %s cannot be made", cfg.Data)
 	}
+	key, err := devicekey.Open(cfg.Data, cfg.Log)
+	if err != nil {
+		return err
+	}
 	box, err := outbox.Open(ctx, outbox.Config{Path: filepath.Join(cfg.Data, outboxFile),
-		Site: cfg.Site, Agent: cfg.Agent, Clock: cfg.Clock, Log: cfg.Log})
+		Site: cfg.Site, Agent: cfg.Agent, Clock: cfg.Clock, Log: cfg.Log, Key: key})
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,10 @@ func (c *Client) loadMirror(ctx context.Context) error {
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "registryclient.Open", "the cached mirror cannot be read")
 }
 
+// Away reports whether the registry did not answer when it was last asked for its
+// mirror, or did not know our token.
+func (c *Client) Away() bool { return c.away.Load() }
+
 // follow asks for the next revision of the mirror, over and over.
 func (c *Client) follow(ctx context.Context, ok func()) error {
 	for {
@@ -55,8 +59,10 @@ func (c *Client) follow(ctx context.Context, ok func()) error {
 		since := c.Mirror().Revision
 		m, err := c.cfg.Source.Mirror(ctx, since, mirrorWait)
 		if err != nil {
+			c.away.Store(ctx.Err() == nil)
 			return err
 		}
+		c.away.Store(false)
 		ok()
 		if m == nil || m.Revision == since {
 			if err := (coldkeep.RealClock{}).Sleep(ctx, minPoll-time.Since(asked)); err != nil {

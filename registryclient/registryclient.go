@@ -30,6 +30,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -84,6 +85,8 @@ type Config struct {
 
 // Client is the registry client.
 type Client struct {
+	away atomic.Bool // the registry did not answer last
+
 	cfg Config
 	db  *database.DB
 	log *slog.Logger

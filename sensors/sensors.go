@@ -26,6 +26,20 @@ type Sample struct {
 	Raw coldkeep.Temperature
 	// Quality says why Raw is absent, when the driver knows; "" otherwise.
 	Quality coldkeep.Quality
+	// Traits is what is known of the probe; the zero value, of a recorded log for
+	// instance, is nothing.
+	Traits Traits
+}
+
+// Traits is what the gate must know of a probe to tell a frozen or leaping value
+// from a temperature. The zero Traits switches the rules that need them off.
+type Traits struct {
+	// Step is one step of the probe's output, in thousandths of a degree Celsius,
+	// rounded up; 0 when it is not known.
+	Step coldkeep.Temperature
+	// Buffered says that the probe stands in glycol, glass beads or the like, as
+	// vaccine storage asks for: its temperature cannot leap.
+	Buffered bool
 }
 
 // Failed makes the sample of a probe that gave nothing, and says why.
@@ -52,6 +66,11 @@ type Info struct {
 	Probe coldkeep.ProbeID
 	Kind  string // such as "ds18b20"
 	Bus   string // such as "w1_bus_master1"
+
+	Traits Traits
+	// Note is what a technician should know of the probe as it is wired, such as
+	// "parasite power"; "" when there is nothing to say.
+	Note string
 }
 
 // Informer is a Probe that can describe itself.

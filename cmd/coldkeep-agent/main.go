@@ -47,7 +47,7 @@ type cli struct {
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"COLDKEEP_LOG_LEVEL"`
 
 	Run     runCmd     `cmd:"" default:"withargs" help:"Read probes and deliver their readings (the default)."`
-	Probes  probesCmd  `cmd:"" help:"List the 1-Wire probes that are there, with their values, as JSON Lines."`
+	Probes  probesCmd  `cmd:"" help:"List the probes that are there, on 1-Wire and the I2C buses, with their values, as JSON Lines."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

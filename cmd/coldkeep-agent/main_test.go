@@ -145,11 +145,7 @@ func TestSIGTERMIsACleanStop(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", err, stderr)
 	}
-	c.View(func(v *collectortest.View) {
-		if v.Status.Online {
-			t.Error("the agent left without saying so")
-		}
-	})
+	c.Await("its saying that it leaves", func(v *collectortest.View) bool { return !v.Status.Online })
 	for line := range strings.Lines(stderr.String()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
@@ -188,6 +184,10 @@ func TestExitCodesAndMessages(t *testing.T) {
 		"CA file without any": {append(base, "--ca-file", empty), 3, "PEM"},
 		"no 1-Wire":           {append(base, "--w1-root", "/nowhere/w1"), 3, "/nowhere/w1"},
 		"probes, no 1-Wire":   {[]string{"probes", "--w1-root", "/nowhere/w1"}, 3, "/nowhere/w1"},
+		"wired, no probe":     {append(base, "--driver", "wired"), 2, "--probe"},
+		"probe of no kind":    {append(base, "--probe", "lm75@/dev/i2c-1:0x48"), 2, "lm75"},
+		"probes on one place": {append(base, "--probe", "tmp117@/dev/i2c-1:0x48;tmp102@/dev/i2c-1:0x48"), 2, "place"},
+		"probes, of no kind":  {[]string{"probes", "--probe", "tmp117"}, 2, "CHIP@BUS"},
 		"probes, none":        {[]string{"probes", "--w1-root", t.TempDir()}, 1, "no 1-Wire thermometer"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,6 +239,38 @@ func TestProbes(t *testing.T) {
 `
 	if code != 0 || stdout != want {
 		t.Errorf("exit %d\n%s%s\nwant\n%s", code, stdout, stderr, want)
+	}
+}
+
+// A chip on a bus that is not there is listed as what it is, and sampled as that.
+func TestChipWithoutItsBus(t *testing.T) {
+	const spec = "tmp117@/dev/i2c-255:0x48,name=vial"
+	code, stdout, stderr := call(t, "probes", "--no-i2c", "--w1-root", t.TempDir(), "--probe", spec)
+	want := `{"probe":"vial","kind":"tmp117","bus":"i2c-255","celsius":null,"quality":"error","use":"` + spec + `"}` + "\n"
+	if code != 0 || stdout != want {
+		t.Errorf("exit %d\n%s%s\nwant\n%s", code, stdout, stderr, want)
+	}
+	c := collectortest.Start(t, "clinic", "pi", secret)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan int)
+	go func() {
+		done <- run(ctx, []string{"--site", "clinic", "--agent", "pi", "--broker", c.URL(), "--password-file", write(t, "password", secret),
+			"--data", t.TempDir(), "--driver", "wired", "--probe", spec, "--buffered", "all"}, &bytes.Buffer{}, &bytes.Buffer{})
+	}()
+	c.Await("its reading", func(v *collectortest.View) bool {
+		for _, records := range v.Records {
+			for _, r := range records {
+				if r.Probe == "vial" && r.Quality == "error" && !r.Celsius.Known() {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	stop()
+	if code := <-done; code != 0 {
+		t.Errorf("exit %d", code)
 	}
 }
 

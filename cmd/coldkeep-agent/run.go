@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/coldkeep/coldkeep/firmware/sampler"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
+	"github.com/coldkeep/coldkeep/sensors/board"
 	"github.com/coldkeep/coldkeep/sensors/sim"
 	"github.com/coldkeep/coldkeep/sensors/trace"
 	"github.com/coldkeep/coldkeep/sensors/w1"
@@ -30,12 +33,15 @@ type runCmd struct {
 	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
-	Driver   string        `help:"Where readings come from: w1 (1-Wire probes), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
+	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
 	Interval time.Duration `help:"Time between samples, until the collector configures another." default:"60s" env:"COLDKEEP_INTERVAL"`
 
 	ExitWhenDone bool `help:"With a trace: exit once all of it is acknowledged." env:"COLDKEEP_EXIT_WHEN_DONE"`
 
 	W1Root string `name:"w1-root" help:"Where the kernel shows 1-Wire devices (${default})." default:"${w1root}" placeholder:"DIR" env:"COLDKEEP_W1_ROOT"`
+
+	Probe    []string `help:"A chip on an I2C bus or SPI port: CHIP@BUS:ADDRESS, such as tmp117@/dev/i2c-1:0x48, mcp9808@/dev/i2c-1:0x70.3:0x18 (behind a PCA9548), ds18b20@/dev/i2c-1:0x19 (all behind a DS2482) or max31865@/dev/spidev0.0,rtd=pt1000; ',name=NAME' names it. May be given several times; 'coldkeep-agent probes' lists what is there." sep:";" placeholder:"SPEC" env:"COLDKEEP_PROBES"`
+	Buffered []string `help:"Probes that stand in a thermal buffer (glycol, beads), by name, or 'all': the gate then refuses leaps." placeholder:"PROBE" env:"COLDKEEP_BUFFERED"`
 
 	Trace      string  `help:"Recorded log to play: CSV with time (RFC 3339), celsius, probe." placeholder:"FILE" env:"COLDKEEP_TRACE"`
 	TraceSpeed float64 `help:"How many times as fast as recorded; 0 is as fast as possible." default:"1" env:"COLDKEEP_TRACE_SPEED"`
@@ -83,7 +89,11 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	case "sim":
 		cfg.Source, cfg.TimeTrust = c.sim, wire.ClockNTP
 	default:
-		cfg.Source = c.w1
+		chips, err := c.chips(log)
+		if err != nil {
+			return err
+		}
+		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
 	}
 	log.Info("agent starts", "site", c.Site, "agent", c.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
 	if err := firmware.Run(ctx, cfg); err != nil {
@@ -133,16 +143,60 @@ func (c *runCmd) interval(start firmware.Start) time.Duration {
 	return c.Interval
 }
 
-func (c *runCmd) w1(start firmware.Start) (sensors.Source, error) {
-	bus := w1.New(c.W1Root)
-	found, err := bus.Scan(context.Background())
-	if err != nil {
-		return nil, err
+// chips reads what --probe names; nil when it names nothing.
+func (c *runCmd) chips(log *slog.Logger) (*board.Board, error) {
+	if len(c.Probe) == 0 {
+		if c.Driver == "wired" {
+			return nil, usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
+		}
+		return nil, nil
 	}
-	if len(found) == 0 {
-		start.Log.Warn("no 1-Wire probe is there yet; looking again at every sample", "root", c.W1Root)
+	return newBoard(c.Probe, log)
+}
+
+// newBoard makes a Board of the texts of --probe.
+func newBoard(texts []string, log *slog.Logger) (*board.Board, error) {
+	var specs []board.Spec
+	for _, text := range texts {
+		s, err := board.Parse(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--probe: %w", err)}
+		}
+		specs = append(specs, s)
 	}
-	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: bus, Log: start.Log})
+	b, err := board.New(board.Config{Specs: specs, Log: log})
+	return b, asUsage(err)
+}
+
+// hardware samples the 1-Wire probes and the chips. Without 1-Wire the chips are
+// enough.
+func (c *runCmd) hardware(start firmware.Start, chips *board.Board) (sensors.Source, error) {
+	var scanners []sampler.Scanner
+	if c.Driver != "wired" {
+		bus := w1.New(c.W1Root)
+		found, err := bus.Scan(context.Background())
+		switch {
+		case err != nil && chips == nil:
+			return nil, err
+		case err != nil:
+			start.Log.Warn("1-Wire is not there; only what --probe names is sampled", "root", c.W1Root)
+		case len(found) == 0 && chips == nil:
+			start.Log.Warn("no 1-Wire probe is there yet; looking again at every sample", "root", c.W1Root)
+		}
+		if err == nil {
+			scanners = append(scanners, bus)
+		}
+	}
+	if chips != nil {
+		scanners = append(scanners, chips)
+	}
+	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: sampler.Join(scanners...),
+		Buffered: c.buffered, Log: start.Log})
+}
+
+// buffered reports whether --buffered names a probe.
+func (c *runCmd) buffered(p coldkeep.ProbeID) bool {
+	return slices.Contains(c.Buffered, "all") || slices.Contains(c.Buffered, string(p))
 }
 
 func (c *runCmd) trace(start firmware.Start) (sensors.Source, error) {

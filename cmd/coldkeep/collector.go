@@ -6,9 +6,9 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -23,6 +23,7 @@ import (
 	"github.com/coldkeep/coldkeep/alerts/channel/email"
 	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
 	"github.com/coldkeep/coldkeep/gateway/api"
+	"github.com/coldkeep/coldkeep/gateway/evidence"
 	"github.com/coldkeep/coldkeep/gateway/ingest"
 	"github.com/coldkeep/coldkeep/gateway/judge"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
@@ -124,11 +125,12 @@ type collector struct {
 	reader *api.Reader
 	hub    *api.Hub
 	token  string
+	clock  coldkeep.Clock
 	log    *slog.Logger
 }
 
 func openCollector(ctx context.Context, cfg collectorConfig) (*collector, error) {
-	c := &collector{hub: &api.Hub{}, token: cfg.APIToken, log: cfg.Log}
+	c := &collector{hub: &api.Hub{}, token: cfg.APIToken, clock: cfg.Clock, log: cfg.Log}
 	if err := c.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -150,7 +152,9 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 		return err
 	}
 	c.judge = judge.New(c.store, c.ledger, cfg.Clock, cfg.Log, c.hub.Publish)
-	c.link = ingest.NewLink(cfg.Link)
+	if c.link, err = ingest.NewLink(cfg.Link); err != nil {
+		return err
+	}
 	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.link, cfg.Clock, cfg.Log)
 	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
 		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
@@ -199,6 +203,10 @@ func (c *collector) Run(ctx context.Context) error {
 	g.Go(func() error { return c.ingest.Run(ctx) })
 	g.Go(func() error { return c.link.Run(ctx, c.ingest.Handle) })
 	g.Go(func() error { return c.judge.Run(ctx) })
+	if src, ok := c.store.(evidence.Source); ok {
+		checker := &evidence.Checker{Ledger: c.ledger, Readings: src, Clock: c.clock, Log: c.log}
+		g.Go(func() error { return checker.Run(ctx) })
+	}
 	g.Go(func() error { return c.alerts.Run(ctx) })
 	g.Go(func() error { return c.client.Run(ctx) })
 	g.Go(func() error {
@@ -235,7 +243,12 @@ func (c *collector) Handler() (http.Handler, error) {
 func newEngine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.Use(gin.Recovery())
+	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, recovered any) {
+		if recovered == http.ErrAbortHandler { //nolint:errorlint // it is a panic's value
+			panic(recovered) // a broken-off answer must look broken off
+		}
+		c.AbortWithStatus(http.StatusInternalServerError)
+	}))
 	return r
 }
 
@@ -245,15 +258,22 @@ var collectorPaths = []string{"/api/v1/readings", "/api/v1/readings.csv", "/api/
 // checks are the collector's part of /readyz.
 func (c *collector) checks() []check {
 	return []check{
-		{"readings store", c.store.Ping},
-		{"collector database", c.ledger.Ping},
-		{"broker", func(context.Context) error {
+		{name: "readings store", ask: c.store.Ping},
+		{name: "collector database", ask: c.ledger.Ping},
+		{name: "broker", ask: func(context.Context) error {
 			if !c.link.Connected() {
 				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the broker is away")
 			}
 			return nil
 		}},
-		{"intake", func(context.Context) error {
+		// The collector works on while the registry is away.
+		{name: "registry", mayFail: true, ask: func(context.Context) error {
+			if c.client.Away() {
+				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the registry does not answer, or does not know our token; what it must hear waits here")
+			}
+			return nil
+		}},
+		{name: "intake", ask: func(context.Context) error {
 			if c.ingest.Stuck() {
 				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "readings wait on the devices because they cannot be stored")
 			}
@@ -273,6 +293,13 @@ func (c *collector) metrics(reg *prometheus.Registry) {
 	counter("coldkeep_ingest_records_repeated_total", "Records that had been dealt with before.", n.Repeated.Load)
 	counter("coldkeep_ingest_records_quarantined_total", "Records that could not be what they claim to be.", n.Quarantined.Load)
 	counter("coldkeep_ingest_payloads_refused_total", "Payloads that could not be read.", n.Refused.Load)
+	counter("coldkeep_ingest_seals_total", "Seals that came and were kept.", n.Seals.Load)
+	counter("coldkeep_ingest_seals_refused_total", "Seals that were refused, mostly for a wrong signature.", n.SealsRefused.Load)
+	// Factors of 1.5 from 1 ms to half a minute, and days for what was kept back.
+	age := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "coldkeep_ingest_age_seconds", Help: "Age of a batch's newest reading when it had become durable.",
+		Buckets: append(prometheus.ExponentialBuckets(0.001, 1.5, 26), 300, 3600, 86_400)})
+	reg.MustRegister(age)
+	c.ingest.Age = func(d time.Duration) { age.Observe(d.Seconds()) }
 	gauge := func(name, help string, value func(registryclient.Backlog) int64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -340,9 +367,11 @@ func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cmd.Data, 0o700); err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "collector", "data folder %s", cmd.Data)
+	unlock, err := lockFolder(cmd.Data, "collector")
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	db := cmd.Database
 	if db == "" {
 		db = filepath.Join(cmd.Data, "collector.db")

@@ -45,6 +45,7 @@ type cli struct {
 	Broker    brokerCmd    `cmd:"" help:"Run the embedded MQTT broker alone."`
 	Forecast  forecastCmd  `cmd:"" help:"Evaluate doses and forecast due dates by CDC's logic; JSON Lines in and out."`
 	Replay    replayCmd    `cmd:"" help:"Judge recorded logs by a profile; prints JSON Lines."`
+	Verify    verifyCmd    `cmd:"" help:"Prove the stored log by its chain and seals, or say which minutes are not whole; prints JSON Lines."`
 
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 	LogFormat string           `help:"Form of the log on stderr." enum:"text,json" default:"text" env:"COLDKEEP_LOG_FORMAT"`

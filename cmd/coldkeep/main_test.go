@@ -36,6 +36,12 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	inUse := t.TempDir()
+	unlock, err := lockFolder(inUse, "up")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
 	log := write(t, "log.csv", "time,celsius,probe\n2026-01-01T00:00:00Z,5,T0\n")
 	empty := write(t, "empty-secret", "\n")
 	secret := write(t, "secret", "s\n")
@@ -56,10 +62,18 @@ func TestBadInput(t *testing.T) {
 		{[]string{"up", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--influx-url", "influx:8086", "--mqtt", "127.0.0.1:0"}, 2, []string{"influx:8086", "http://"}},
 		{[]string{"up", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--broker", "tcp://x:1", "--broker-password-file", "/none"}, 2, []string{"/none"}},
 		{[]string{"up", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--registry-database", "postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=1"}, 3, []string{"127.0.0.1:1"}},
+		{[]string{"up", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--broker", "foo://x"}, 2, []string{"foo://x", "tcp://"}},
+		{[]string{"up", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--registry-database", "mysql://x"}, 2, []string{"mysql://", "postgres://"}},
+		{[]string{"up", "--data", inUse, "--http", "127.0.0.1:0"}, 3, []string{"in use", inUse}},
 		{[]string{"collector", "--registry-url", "http://127.0.0.1:1", "--registry-token-file", secret, "--api-token-file", secret}, 2, []string{"--broker"}},
 		{[]string{"collector", "--broker", "tcp://127.0.0.1:1", "--registry-url", "http://127.0.0.1:1", "--registry-token-file", empty, "--api-token-file", secret}, 2, []string{"empty", empty}},
 		{[]string{"collector", "--broker", "tcp://127.0.0.1:1", "--registry-url", "registry", "--registry-token-file", secret, "--api-token-file", secret, "--data", t.TempDir()}, 2, []string{"registry"}},
 		{[]string{"broker"}, 2, []string{"--collector-password-file"}},
+		{[]string{"verify", "--data", "/none"}, 2, []string{"/none/collector.db", "--data"}},
+		{[]string{"verify", "--data", "/none", "--from", "yesterday"}, 2, []string{"--from", "yesterday"}},
+		{[]string{"verify", "--data", "/none", "--from", "2026-03-02", "--to", "2026-03-01"}, 2, []string{"--to 2026-03-01"}},
+		{[]string{"verify", "--data", "/none", "--site", "../x"}, 2, []string{"../x"}},
+		{[]string{"verify", "--database", "postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=1", "--influx-url", "http://127.0.0.1:1"}, 3, []string{"127.0.0.1:1"}},
 		{[]string{"replay", log}, 2, []string{"--unit"}},
 		{[]string{"replay", "--unit", "fridge", log}, 2, []string{"fridge", "refrigerator"}},
 		{[]string{"replay", "--unit", "freezer", "--profile", "mars", log}, 2, []string{"mars", "cdc"}},
@@ -85,7 +99,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"up", "--help"}, {"collector", "--help"}, {"registry", "--help"}, {"broker", "--help"}, {"replay", "--help"}, {"--version"}} {
+	for _, args := range [][]string{{"--help"}, {"up", "--help"}, {"collector", "--help"}, {"registry", "--help"}, {"broker", "--help"}, {"replay", "--help"}, {"verify", "--help"}, {"--version"}} {
 		if code, out, err := program(t, args...); code != 0 || out == "" || err != "" {
 			t.Errorf("%q ends with %d, %q, %q", args, code, out, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/coldkeep/coldkeep"
 	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
@@ -33,6 +34,11 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	unlock, err := lockFolder(cmd.Data, "registry")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	db := cmd.Database
 	if db == "" {
 		db = filepath.Join(cmd.Data, "registry.db")
@@ -71,7 +77,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		printPeople(std.err, people)
 	}
 	srv := newServer(log)
-	srv.checks = []check{{"registry database", r.Ready}}
+	srv.checks = []check{{name: "registry database", ask: r.Ready}}
 	srv.mux.Handle("/", r.Handler())
 	return ended(ctx, srv.run(ctx, cmd.HTTP))
 }
@@ -105,6 +111,23 @@ func deviceSecrets(dir string) (map[string]string, error) {
 func secretFile(dir, device string) string {
 	site, agent := filepath.Split(device)
 	return filepath.Join(dir, filepath.Clean(site)+"_"+agent+".password")
+}
+
+// lockFolder makes a data folder and keeps other processes of the same part out of
+// it until unlock or the process's end. One that is in use is EUNAVAILABLE.
+func lockFolder(dir, part string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, part, "data folder %s cannot be made", dir)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, part+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, part, "data folder %s cannot be written", dir)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close() // not locked, nothing written
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "data folder %s is in use by another coldkeep process", dir)
+	}
+	return func() { _ = f.Close() }, nil // closing unlocks
 }
 
 // keptSecret reads a secret from a file, or makes one and keeps it there.

@@ -25,10 +25,12 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// check is one thing that must be well for a process to be ready.
+// check is one thing that must be well for a process to be ready, or, when it may
+// be away, one that is told of beside.
 type check struct {
-	name string
-	ask  func(context.Context) error
+	name    string
+	ask     func(context.Context) error
+	mayFail bool
 }
 
 // server is a process's one HTTP listener: health, metrics, and what the parts
@@ -52,7 +54,8 @@ func newServer(log *slog.Logger) *server {
 	return s
 }
 
-// ready answers 200 when every check is well and 503 otherwise, with each by name.
+// ready answers 200 when every check that must is well and 503 otherwise, with each
+// by name.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
@@ -61,7 +64,9 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	for _, c := range s.checks {
 		out[c.name] = "ok"
 		if err := c.ask(ctx); err != nil {
-			status = http.StatusServiceUnavailable
+			if !c.mayFail {
+				status = http.StatusServiceUnavailable
+			}
 			out[c.name] = coldkeep.ErrorMessage(err)
 		}
 	}

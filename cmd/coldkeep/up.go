@@ -28,6 +28,9 @@ type upCmd struct {
 	CollectorDatabase string `help:"PostgreSQL URL for the collector's book, in place of SQLite." env:"COLDKEEP_COLLECTOR_DATABASE"`
 	RegistryDatabase  string `help:"PostgreSQL URL for the registry, in place of SQLite." env:"COLDKEEP_REGISTRY_DATABASE"`
 
+	SecureCookies bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
+	TrustedOrigin []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
+
 	brokerFlags `embed:""`
 	storesFlags `embed:""`
 	mailFlags   `embed:""`
@@ -57,17 +60,21 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "HTTP address %s cannot be listened on", cmd.HTTP)
 	}
 	defer func() { _ = ln.Close() }() // the server closes it first
-	url := "http://" + ln.Addr().String()
+	url := reachable(ln.Addr())
 
 	// The registry and the collector ask each other, so one is made with a promise
 	// of the other.
 	late := &lateCollector{}
-	collectorToken := randomHex(32)
+	collectorToken, err := keptSecret(filepath.Join(data, "registry-token"))
+	if err != nil {
+		return err
+	}
 	dbRegistry := cmd.RegistryDatabase
 	if dbRegistry == "" {
 		dbRegistry = filepath.Join(data, "registry.db")
 	}
-	reg, err := registry.Open(ctx, registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken, Readings: late, Inbox: late, Live: late})
+	reg, err := registry.Open(ctx, registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken,
+		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late})
 	if err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		dbCollector = filepath.Join(data, "collector.db")
 	}
 	if cmd.ScreensURL == "" {
-		cmd.ScreensURL = url
+		cmd.ScreensURL = reachable(ln.Addr())
 	}
 	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Link: link,
 		RegistryURL: url, RegistryToken: collectorToken, APIToken: apiToken, Clock: clock, Log: log})
@@ -98,7 +105,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	late.set(col)
 
 	srv := newServer(log)
-	srv.checks = append(col.checks(), check{"registry database", reg.Ready})
+	srv.checks = append(col.checks(), check{name: "registry database", ask: reg.Ready})
 	col.metrics(srv.metrics)
 	srv.mux.Handle("/", reg.Handler())
 	h, err := col.Handler()
@@ -123,6 +130,16 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	return ended(ctx, g.Wait())
 }
 
+// reachable is the URL by which this machine reaches a listener, also one on all
+// addresses.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return "http://" + net.JoinHostPort("127.0.0.1", port)
+	}
+	return "http://" + a.String()
+}
+
 // folder is where the data goes. A demo that is told no folder gets one of its
 // own, which goes with it.
 func (cmd *upCmd) folder() (dir string, cleanup func(), err error) {
@@ -138,10 +155,12 @@ func (cmd *upCmd) folder() (dir string, cleanup func(), err error) {
 	default:
 		dir = "coldkeep-data"
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", cleanup, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "data folder %s cannot be made", dir)
+	unlock, err := lockFolder(dir, "up")
+	if err != nil {
+		return "", cleanup, err
 	}
-	return dir, cleanup, nil
+	remove := cleanup
+	return dir, func() { unlock(); remove() }, nil
 }
 
 // broker starts the embedded broker, or none when another one is named.

@@ -46,6 +46,15 @@ var migrations = []string{
 		p TEXT PRIMARY KEY,
 		t INTEGER NOT NULL -- latest reading, ms since 1970
 	) WITHOUT ROWID;`,
+	`CREATE TABLE seal (
+		seq    INTEGER PRIMARY KEY,
+		oldest INTEGER NOT NULL,
+		h      TEXT NOT NULL, -- base64url, as in the wire contract
+		key    TEXT NOT NULL,
+		sig    TEXT NOT NULL
+	);
+	ALTER TABLE book ADD COLUMN sealed   INTEGER NOT NULL DEFAULT 0; -- highest seq sealed
+	ALTER TABLE book ADD COLUMN sealed_t INTEGER NOT NULL DEFAULT 0; -- its record's t`,
 }
 
 // errDamaged marks a file that is no book any more.
@@ -180,9 +189,10 @@ func (b *Box) migrate(ctx context.Context, tx *sql.Tx) error {
 func (b *Box) read(ctx context.Context, tx *sql.Tx) error {
 	var site, agent string
 	var head []byte
-	err := tx.QueryRowContext(ctx, `SELECT site, agent, epoch, last, acked, head FROM book`).
-		Scan(&site, &agent, &b.state.Epoch, &b.state.Last, &b.state.Acked, &head)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && len(head) != len(b.head) {
+	p := &b.place
+	err := tx.QueryRowContext(ctx, `SELECT site, agent, epoch, last, acked, head, sealed, sealed_t FROM book`).
+		Scan(&site, &agent, &p.Epoch, &p.Last, &p.Acked, &head, &p.sealed.seq, &p.sealed.at)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && len(head) != len(p.head) {
 		return fmt.Errorf("%w: the book has no head", errDamaged)
 	}
 	if err != nil {
@@ -191,16 +201,16 @@ func (b *Box) read(ctx context.Context, tx *sql.Tx) error {
 	if site != string(b.cfg.Site) || agent != string(b.cfg.Agent) {
 		return coldkeep.Errorf(coldkeep.ECONFLICT, "%s is the book of agent %s/%s, not of %s/%s", b.cfg.Path, site, agent, b.cfg.Site, b.cfg.Agent)
 	}
-	copy(b.head[:], head)
-	if err := oldest(ctx, tx, &b.state); err != nil {
+	copy(p.head[:], head)
+	if err := oldest(ctx, tx, &p.State); err != nil {
 		return err
 	}
 	var n, highest int64
-	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MAX(seq), $1) FROM record`, b.state.Last).Scan(&n, &highest); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MAX(seq), $1) FROM record`, p.Last).Scan(&n, &highest); err != nil {
 		return err
 	}
-	if highest != b.state.Last || n != b.state.Last-b.state.Oldest+1 {
-		return fmt.Errorf("%w: %d records from %d to %d, the book says %d", errDamaged, n, b.state.Oldest, highest, b.state.Last)
+	if highest != p.Last || n != p.Last-p.Oldest+1 {
+		return fmt.Errorf("%w: %d records from %d to %d, the book says %d", errDamaged, n, p.Oldest, highest, p.Last)
 	}
 	return nil
 }

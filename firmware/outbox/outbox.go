@@ -7,11 +7,15 @@
 // data=writeback void that promise, basicallysource/sorter-v2#328; the image must
 // not.) Identity of a record is (epoch, seq). The epoch, a ULID, is made with the
 // file; numbers start at 1 in it, and none is used twice or skipped. The head of
-// the chain of the wire contract moves in the transaction that records.
+// the chain of the wire contract moves in the transaction that records, and the
+// device's key seals it there every quarter of an hour or thousand records. A batch
+// never goes past a sealed record, so that the acknowledgement of the record is
+// that of its seal.
 package outbox
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"log/slog"
 	"sync"
@@ -35,8 +39,9 @@ type Config struct {
 	Agent    coldkeep.AgentID
 	Clock    coldkeep.Clock // tells the age of records; nil is the machine's
 	Log      *slog.Logger
-	MaxBytes int64         // of records on disk; 0 is DefaultMaxBytes
-	Keep     time.Duration // of delivered records; 0 is Keep
+	MaxBytes int64              // of records on disk; 0 is DefaultMaxBytes
+	Keep     time.Duration      // of delivered records; 0 is Keep
+	Key      ed25519.PrivateKey // seals the chain; nil seals nothing
 }
 
 // Record is a line of the book.
@@ -65,24 +70,30 @@ type Box struct {
 	db  *sql.DB
 
 	mu      sync.Mutex
-	state   State
-	head    wire.Hash // of the chain, at state.Last
+	place   place
 	pruned  time.Time // when delivered records were last looked through
 	changed chan struct{}
+}
+
+// place is where the book and its chain stand. A transaction works on a copy.
+type place struct {
+	State
+	head   wire.Hash // of the chain, at Last
+	sealed mark
 }
 
 // State returns where the book stands.
 func (b *Box) State() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state
+	return b.place.State
 }
 
 // Head returns the seq of the latest record and the hash of the chain there.
 func (b *Box) Head() (seq int64, h wire.Hash) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.Last, b.head
+	return b.place.Last, b.place.head
 }
 
 // Changed returns a channel that is closed at the next change of State. Take it
@@ -115,7 +126,8 @@ func (b *Box) WaitDelivered(ctx context.Context) error {
 }
 
 // Append records all of records or none of them, in their order, and sets their
-// Seq. It returns once they are on disk. An empty slice does nothing.
+// Seq. It returns once they are on disk, with the seals that became due. An event
+// has no temperatures and no quality. An empty slice does nothing.
 func (b *Box) Append(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
@@ -123,17 +135,18 @@ func (b *Box) Append(ctx context.Context, records []Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.cfg.Clock.Now()
-	state, head := b.state, b.head
+	next := b.place
 	err := b.tx(ctx, func(tx *sql.Tx) error {
-		if err := b.makeRoom(ctx, tx, &state, &head, now, &records[0]); err != nil {
+		if err := b.makeRoom(ctx, tx, &next, now, &records[0]); err != nil {
 			return err
 		}
-		return insert(ctx, tx, &state, &head, now, records)
+		return b.insert(ctx, tx, &next, now, records)
 	})
-	if err != nil && !b.committed(ctx, state) {
+	// What failed before its first row has nothing that could be on disk.
+	if err != nil && (next.Last == b.place.Last || !b.committed(ctx, next.State)) {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Append", "%s: %d records cannot be written", b.cfg.Path, len(records))
 	}
-	b.state, b.head = state, head
+	b.place = next
 	b.notify()
 	return nil
 }
@@ -146,8 +159,8 @@ func (b *Box) committed(ctx context.Context, want State) bool {
 	return err == nil && last == want.Last
 }
 
-// insert writes records after state.Last and moves state and head.
-func insert(ctx context.Context, tx *sql.Tx, state *State, head *wire.Hash, now time.Time, records []Record) error {
+// insert writes records after p.Last and moves p.
+func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, records []Record) error {
 	line, err := tx.PrepareContext(ctx, `INSERT INTO record (seq, written, t, p, c, r, lo, hi, q, e, d, clock, cfg)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`)
 	if err != nil {
@@ -158,25 +171,38 @@ func insert(ctx context.Context, tx *sql.Tx, state *State, head *wire.Hash, now 
 	var canonical []byte
 	for i := range records {
 		r := &records[i]
-		state.Last++
-		r.Seq = state.Last
+		if r.IsEvent() { // the wire and the collector keep none of these for an event, and the chain covers them
+			r.Celsius, r.Raw, r.Lo, r.Hi = coldkeep.NoTemperature, coldkeep.NoTemperature, coldkeep.NoTemperature, coldkeep.NoTemperature
+			r.Quality = coldkeep.QualityGood
+		}
+		p.Last++
+		r.Seq = p.Last
 		if _, err := line.ExecContext(ctx, r.Seq, now.UnixMilli(), r.At, string(r.Probe), null(r.Celsius), null(r.Raw), null(r.Lo), null(r.Hi),
 			string(r.Quality), r.Event, r.Detail, r.Clock, r.Config); err != nil {
 			return err
 		}
 		canonical = wire.AppendCanonical(canonical[:0], r.Seq, &r.Record, r.Clock, r.Config)
-		*head = head.Next(canonical)
+		p.head = p.head.Next(canonical)
+		var after *Record
+		if i+1 < len(records) {
+			after = &records[i+1]
+		}
+		if b.cfg.Key != nil && p.sealed.due(r, after) {
+			if err := b.seal(ctx, tx, p, r); err != nil {
+				return err
+			}
+		}
 		if at, ok := latest[r.Probe]; !r.IsEvent() && (!ok || r.At > at) {
 			latest[r.Probe] = r.At
 		}
 	}
-	for p, at := range latest {
+	for probe, at := range latest {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO probe (p, t) VALUES ($1, $2)
-			ON CONFLICT (p) DO UPDATE SET t = MAX(t, excluded.t)`, string(p), at); err != nil {
+			ON CONFLICT (p) DO UPDATE SET t = MAX(t, excluded.t)`, string(probe), at); err != nil {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE book SET last = $1, head = $2`, state.Last, head[:])
+	_, err = tx.ExecContext(ctx, `UPDATE book SET last = $1, head = $2, sealed = $3, sealed_t = $4`, p.Last, p.head[:], p.sealed.seq, p.sealed.at)
 	return err
 }
 
@@ -187,26 +213,28 @@ func (b *Box) Ack(ctx context.Context, epoch string, seq int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case epoch != b.state.Epoch || seq <= b.state.Acked:
+	case epoch != b.place.Epoch || seq <= b.place.Acked:
 		return nil
-	case seq > b.state.Last:
-		return coldkeep.Errorf(coldkeep.ECONFLICT, "acknowledged up to %d of epoch %s, whose last record here is %d", seq, epoch, b.state.Last)
+	case seq > b.place.Last:
+		return coldkeep.Errorf(coldkeep.ECONFLICT, "acknowledged up to %d of epoch %s, whose last record here is %d", seq, epoch, b.place.Last)
 	}
 	if _, err := b.db.ExecContext(ctx, `UPDATE book SET acked = $1`, seq); err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Ack", "%s: the acknowledgement cannot be written", b.cfg.Path)
 	}
-	b.state.Acked = seq
+	b.place.Acked = seq
 	b.notify()
 	return nil
 }
 
 // ReadFrom returns consecutive records from seq on, delivered or not, that share
-// one Clock and Config, so that they fit one batch: at most limit, and no more than
+// one Clock and Config, so that they fit one batch: none after one that is sealed
+// (see Seal), at most limit, and no more than
 // maxBytes on the wire unless the first alone exceeds it. A seq below the oldest
 // held begins there; none is left gives none.
 func (b *Box) ReadFrom(ctx context.Context, seq int64, limit, maxBytes int) ([]Record, error) {
 	rows, err := b.db.QueryContext(ctx, `SELECT seq, t, p, c, r, lo, hi, q, e, d, clock, cfg
-		FROM record WHERE seq >= $1 ORDER BY seq LIMIT $2`, seq, limit)
+		FROM record WHERE seq >= $1 AND seq <= COALESCE((SELECT MIN(seq) FROM seal WHERE seq >= $1), 9223372036854775807)
+		ORDER BY seq LIMIT $2`, seq, limit)
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.ReadFrom", "%s cannot be read", b.cfg.Path)
 	}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"crypto/ed25519"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func TestBookProperty(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		cfg := Config{Path: filepath.Join(dir, "0", "outbox.db"), Site: "clinic", Agent: "pi"}
+		cfg := Config{Path: filepath.Join(dir, "0", "outbox.db"), Site: "clinic", Agent: "pi", Key: testKey}
 		if err := os.Mkdir(filepath.Dir(cfg.Path), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,58 @@ func TestBookProperty(t *testing.T) {
 			},
 		})
 		sameBook(t, b, book)
+		goodSeals(t, b, cfg, book)
 	})
+}
+
+// goodSeals wants the seals where the rule wants them, each by the key and of the
+// chain there, and no batch beyond one.
+func goodSeals(t *rapid.T, b *Box, cfg Config, book []Record) {
+	t.Helper()
+	pub, epoch := testKey.Public().(ed25519.PublicKey), b.State().Epoch
+	var last *Record
+	due := int64(-1)
+	for i := range book {
+		r := &book[i]
+		if due >= 0 && r.At != book[due].At || last != nil && r.Seq-last.Seq > wire.SealRecords {
+			t.Fatalf("record %d comes after a seal that was due at %d", r.Seq, due+1)
+		}
+		if since := r.At - at(last); due < 0 && (last == nil || since >= wire.SealEvery.Milliseconds() || -since >= wire.SealEvery.Milliseconds()) {
+			due = int64(i)
+		}
+		s, err := b.Seal(context.Background(), r.Seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s == nil {
+			continue
+		}
+		h, ok := s.Head()
+		if !ok || h != chain(cfg, epoch, book[:i+1]) || s.Seq != r.Seq || s.Oldest != 1 || s.Check(r.Seq) != "" || !s.Verify(pub, cfg.Site, cfg.Agent, epoch) {
+			t.Fatalf("seal %+v of record %d", s, r.Seq)
+		}
+		from := int64(1)
+		if last != nil {
+			from = last.Seq + 1
+		}
+		for got, err := b.ReadFrom(context.Background(), from, 1000, 1<<20); from <= r.Seq; from += int64(len(got)) {
+			if err != nil || len(got) == 0 || got[len(got)-1].Seq > r.Seq {
+				t.Fatalf("a batch from %d goes beyond the seal of %d: %v", from, r.Seq, err)
+			}
+		}
+		last, due = r, -1
+	}
+	// The last one's moment may be under way; before it nothing is overdue.
+	if due >= 0 && book[due].At != book[len(book)-1].At {
+		t.Fatalf("no seal, and one was due at %d", due+1)
+	}
+}
+
+func at(r *Record) int64 {
+	if r == nil {
+		return 0
+	}
+	return r.At
 }
 
 // sameBook reads all of the book back.

@@ -22,39 +22,41 @@ const chunk = 1000
 // older than Keep, and what the file has no room for: delivered records first, then
 // the oldest undelivered ones, which it records as outbox-wrapped. next is the
 // record for which room is made.
-func (b *Box) makeRoom(ctx context.Context, tx *sql.Tx, state *State, head *wire.Hash, now time.Time, next *Record) error {
+func (b *Box) makeRoom(ctx context.Context, tx *sql.Tx, p *place, now time.Time, next *Record) error {
 	if now.Sub(b.pruned) >= pruneEvery || now.Before(b.pruned) {
 		b.pruned = now
 		if _, err := tx.ExecContext(ctx, `DELETE FROM record WHERE seq <= $1 AND seq <
 			COALESCE((SELECT MIN(seq) FROM record WHERE written >= $2), $1 + 1)`,
-			state.Acked, now.Add(-b.cfg.Keep).UnixMilli()); err != nil {
+			p.Acked, now.Add(-b.cfg.Keep).UnixMilli()); err != nil {
 			return err
 		}
-		if err := oldest(ctx, tx, state); err != nil {
+		if err := dropSeals(ctx, tx, &p.State); err != nil {
 			return err
 		}
 	}
 	for {
 		used, err := usedBytes(ctx, tx)
-		if err != nil || used < b.cfg.MaxBytes || state.Oldest > state.Last {
+		if err != nil || used < b.cfg.MaxBytes || p.Oldest > p.Last {
 			return err
 		}
-		to := min(state.Oldest+chunk-1, state.Last)
-		lost := to - max(state.Acked, state.Oldest-1)
-		if to > state.Acked && state.Oldest <= state.Acked {
-			to, lost = state.Acked, 0 // the delivered ones alone, first
+		to := min(p.Oldest+chunk-1, p.Last)
+		lost := to - max(p.Acked, p.Oldest-1)
+		if to > p.Acked && p.Oldest <= p.Acked {
+			to, lost = p.Acked, 0 // the delivered ones alone, first
 		}
-		from := state.Oldest
+		from := p.Oldest
 		if _, err := tx.ExecContext(ctx, `DELETE FROM record WHERE seq <= $1`, to); err != nil {
 			return err
 		}
-		state.Oldest = to + 1
+		if err := dropSeals(ctx, tx, &p.State); err != nil {
+			return err
+		}
 		if lost <= 0 {
 			continue
 		}
 		b.cfg.Log.Error("outbox is full: undelivered records were deleted", "from", from, "to", to, "max_bytes", b.cfg.MaxBytes)
 		none := coldkeep.NoTemperature
-		return insert(ctx, tx, state, head, now, []Record{{Record: wire.Record{At: now.UnixMilli(), Celsius: none, Raw: none, Lo: none, Hi: none,
+		return b.insert(ctx, tx, p, now, []Record{{Record: wire.Record{At: now.UnixMilli(), Celsius: none, Raw: none, Lo: none, Hi: none,
 			Event: wire.EventOutboxWrapped, Detail: fmt.Sprintf("no space: undelivered records %d to %d deleted", from, to)}, Clock: next.Clock, Config: next.Config}})
 	}
 }
@@ -66,6 +68,15 @@ func usedBytes(ctx context.Context, tx *sql.Tx) (int64, error) {
 	err := tx.QueryRowContext(ctx, `SELECT page_count, freelist_count, page_size
 		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&pages, &free, &size)
 	return (pages - free) * size, err
+}
+
+// dropSeals looks for the oldest record and forgets the seals below it.
+func dropSeals(ctx context.Context, tx *sql.Tx, state *State) error {
+	if err := oldest(ctx, tx, state); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM seal WHERE seq < $1`, state.Oldest)
+	return err
 }
 
 func oldest(ctx context.Context, tx *sql.Tx, state *State) error {
@@ -85,10 +96,10 @@ func (b *Box) Renumber(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.cfg.Clock.Now()
-	fresh := State{Epoch: newEpoch(), Oldest: 1}
-	head := wire.FirstHash(b.cfg.Site, b.cfg.Agent, fresh.Epoch)
+	fresh := place{State: State{Epoch: newEpoch(), Oldest: 1}}
+	fresh.head = wire.FirstHash(b.cfg.Site, b.cfg.Agent, fresh.Epoch)
 	err := b.tx(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT seq, t, p, c, r, lo, hi, q, e, d, clock, cfg FROM record WHERE seq > $1 ORDER BY seq`, b.state.Acked)
+		rows, err := tx.QueryContext(ctx, `SELECT seq, t, p, c, r, lo, hi, q, e, d, clock, cfg FROM record WHERE seq > $1 ORDER BY seq`, b.place.Acked)
 		if err != nil {
 			return err
 		}
@@ -104,19 +115,20 @@ func (b *Box) Renumber(ctx context.Context) error {
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM record`); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM record; DELETE FROM seal`); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE book SET epoch = $1, last = 0, acked = 0, head = $2`, fresh.Epoch, head[:]); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE book SET epoch = $1, last = 0, acked = 0, head = $2, sealed = 0, sealed_t = 0`,
+			fresh.Epoch, fresh.head[:]); err != nil {
 			return err
 		}
-		return insert(ctx, tx, &fresh, &head, now, keep)
+		return b.insert(ctx, tx, &fresh, now, keep)
 	})
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Renumber", "%s: a new epoch cannot be begun", b.cfg.Path)
 	}
-	b.cfg.Log.Warn("outbox is behind the collector; a new epoch begins", "old", b.state.Epoch, "new", fresh.Epoch, "records", fresh.Last)
-	b.state, b.head = fresh, head
+	b.cfg.Log.Warn("outbox is behind the collector; a new epoch begins", "old", b.place.Epoch, "new", fresh.Epoch, "records", fresh.Last)
+	b.place = fresh
 	b.notify()
 	return nil
 }

@@ -29,7 +29,27 @@ type Config struct {
 	Interval time.Duration  // at least a second; 0 is a minute
 	Deadline time.Duration  // of one sample, on the machine's clock; 0 is DefaultDeadline
 	Scanner  Scanner
+	// Buffered tells of each probe whether it stands in a thermal buffer; nil is no.
+	// It goes into the Traits of the probe and its samples.
+	Buffered func(coldkeep.ProbeID) bool
 	Log      *slog.Logger
+}
+
+// Join makes one Scanner of several. It gives what any of them found, together
+// with the errors of the others.
+func Join(scanners ...Scanner) Scanner { return joined(scanners) }
+
+type joined []Scanner
+
+// Scan asks each scanner.
+func (j joined) Scan(ctx context.Context) ([]sensors.Probe, error) {
+	var all []sensors.Probe
+	var errs []error
+	for _, s := range j {
+		found, err := s.Scan(ctx)
+		all, errs = append(all, found...), append(errs, err)
+	}
+	return all, errors.Join(errs...)
 }
 
 // Sampler samples every probe at every point of the grid. The scanner is asked
@@ -45,6 +65,7 @@ type Sampler struct {
 	mu    sync.Mutex // guards buses and infos
 	buses map[string]*bus
 	infos []sensors.Info
+	known map[coldkeep.ProbeID]sensors.Traits
 
 	emitting sync.Mutex // one emit at a time
 }
@@ -77,7 +98,7 @@ func New(cfg Config) (*Sampler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sampler{cfg: cfg, grid: grid, buses: make(map[string]*bus)}, nil
+	return &Sampler{cfg: cfg, grid: grid, buses: make(map[string]*bus), known: make(map[coldkeep.ProbeID]sensors.Traits)}, nil
 }
 
 // SetInterval changes the grid from the next sample on. Less than a second is
@@ -146,14 +167,19 @@ func (s *Sampler) round(ctx context.Context, start func(*bus)) {
 }
 
 func (s *Sampler) add(p sensors.Probe, start func(*bus)) {
-	for _, i := range s.infos {
-		if i.Probe == coldkeep.ProbeID(p.String()) {
-			return
-		}
+	if _, ok := s.known[coldkeep.ProbeID(p.String())]; ok {
+		return
 	}
 	info := sensors.Describe(p)
+	if s.cfg.Buffered != nil && s.cfg.Buffered(info.Probe) {
+		info.Traits.Buffered = true
+	}
+	s.known[info.Probe] = info.Traits
 	s.infos = append(s.infos, info)
-	s.cfg.Log.Info("probe found", "probe", info.Probe, "kind", info.Kind, "bus", info.Bus)
+	s.cfg.Log.Info("probe found", "probe", info.Probe, "kind", info.Kind, "bus", info.Bus, "buffered", info.Traits.Buffered)
+	if info.Note != "" {
+		s.cfg.Log.Warn("probe needs attention", "probe", info.Probe, "note", info.Note)
+	}
 	b, ok := s.buses[info.Bus]
 	if !ok {
 		b = &bus{name: info.Bus, round: make(chan struct{}, 1)}
@@ -180,15 +206,19 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 		}
 		s.mu.Lock()
 		probes := append([]sensors.Probe(nil), b.probes...)
+		traits := make([]sensors.Traits, len(probes))
+		for i, p := range probes {
+			traits[i] = s.known[coldkeep.ProbeID(p.String())]
+		}
 		s.mu.Unlock()
 		batch := make([]sensors.Sample, 0, len(probes))
-		for _, p := range probes {
+		for i, p := range probes {
 			at := s.cfg.Clock.Now()
 			sample := s.sample(ctx, b, p)
 			if ctx.Err() != nil {
 				return nil // broken off: not the probe's fault
 			}
-			sample.At = at
+			sample.At, sample.Traits = at, traits[i]
 			batch = append(batch, sample)
 		}
 		s.emitting.Lock()

@@ -191,3 +191,26 @@ func TestNewRefuses(t *testing.T) {
 		t.Errorf("%v, want EINVALID", err)
 	}
 }
+
+// What is known of a probe travels with its samples to the gate.
+func TestTraits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Scanner: &scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1"}, &probe{id: "b", bus: "1"}}},
+			Buffered: func(p coldkeep.ProbeID) bool { return p == "b" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, s, time.Second)
+		if got["a"][0].Traits.Buffered || !got["b"][0].Traits.Buffered || !s.Probes()[1].Traits.Buffered {
+			t.Errorf("%+v, %+v", got, s.Probes())
+		}
+	})
+}
+
+func TestJoin(t *testing.T) {
+	broken := errors.New("no 1-Wire")
+	found, err := Join(&scanner{err: broken}, &scanner{probes: []sensors.Probe{&probe{id: "a"}}}, &scanner{}).Scan(t.Context())
+	if !errors.Is(err, broken) || len(found) != 1 {
+		t.Errorf("%v, %v", found, err)
+	}
+}

@@ -47,6 +47,7 @@ type session struct {
 // flight is a batch on its way.
 type flight struct {
 	last  int64 // its highest seq
+	n     int64 // how many records
 	at    time.Time
 	token mqtt.Token
 }
@@ -120,6 +121,9 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) birth() {
 	st := s.cfg.Status()
 	st.V, st.Online, st.Epoch = wire.Version, true, s.box.State().Epoch
+	if pub := s.box.PublicKey(); pub != nil {
+		st.Key, st.Pub = wire.KeyID(pub), wire.EncodeKey(pub)
+	}
 	payload, err := json.Marshal(st)
 	if err != nil {
 		s.cfg.Log.Error("status cannot be written as JSON", "err", err)
@@ -232,7 +236,12 @@ func (s *session) write(ctx context.Context) (time.Duration, error) {
 	if err := s.overdue(&st); err != nil {
 		return 0, err
 	}
-	for len(s.flying) < s.window {
+	for s.mayFly() {
+		select {
+		case <-s.lost:
+			return 0, nil // whoever called sees it too
+		default:
+		}
 		last, token, err := s.publish(ctx, span{s.next, st.Last})
 		if err != nil {
 			return 0, err
@@ -240,7 +249,7 @@ func (s *session) write(ctx context.Context) (time.Duration, error) {
 		if token == nil {
 			break
 		}
-		s.flying = append(s.flying, flight{last, time.Now(), token})
+		s.flying = append(s.flying, flight{last, last - s.next + 1, time.Now(), token})
 		s.next = last + 1
 	}
 	if err := s.resend(ctx); err != nil {
@@ -250,6 +259,22 @@ func (s *session) write(ctx context.Context) (time.Duration, error) {
 		return time.Hour, nil // nothing is due; any wake-up comes by a channel
 	}
 	return max(time.Until(s.flying[0].at.Add(s.cfg.ResendAfter)), 0), nil
+}
+
+// smallBatches is how many times the window's batches may fly when they are short:
+// seals cut a backlog into batches of a quarter of an hour.
+const smallBatches = 4
+
+// mayFly reports whether another batch may be published before an ack comes.
+func (s *session) mayFly() bool {
+	if s.window == 1 || len(s.flying) < s.window {
+		return len(s.flying) < s.window
+	}
+	var n int64
+	for _, f := range s.flying {
+		n += f.n
+	}
+	return len(s.flying) < smallBatches*s.window && n < int64(s.window)*wire.MaxRecords
 }
 
 // overdue goes back to the last ack when the oldest batch in flight has not been
@@ -324,8 +349,14 @@ func (s *session) publish(ctx context.Context, r span) (int64, mqtt.Token, error
 		return r.to, nil, nil // renumbered meanwhile; the next round begins anew
 	}
 	first := &records[0]
+	last := records[len(records)-1].Seq
+	// A batch ends at a sealed record: whoever has stored that has its seal.
+	seal, err := s.box.Seal(ctx, last)
+	if err != nil {
+		return r.to, nil, err
+	}
 	b := wire.Batch{Epoch: st.Epoch, Seq: first.Seq, Oldest: min(st.Oldest, first.Seq), Clock: first.Clock, Config: first.Config,
-		Records: make([]wire.Record, len(records))}
+		Records: make([]wire.Record, len(records)), Seal: seal}
 	for i := range records {
 		b.Records[i] = records[i].Record
 	}
@@ -334,5 +365,5 @@ func (s *session) publish(ctx context.Context, r span) (int64, mqtt.Token, error
 		payload = wire.Compress(payload)
 	}
 	token := s.client.Publish(s.topic(wire.LeafReadings), 1, false, payload)
-	return records[len(records)-1].Seq, token, nil
+	return last, token, nil
 }

@@ -35,8 +35,9 @@ import (
 const (
 	// ResendAfter is from the wire contract.
 	ResendAfter = 30 * time.Second
-	// Window is how many batches may wait for their ack. The collector acks at most
-	// once a second, so that it bounds the rate at 16,000 records a second.
+	// Window is how many full batches may wait for their ack, or four times as many
+	// short ones. The collector acks at most once a second, so that it bounds the rate
+	// at 16,000 records a second.
 	Window     = 16
 	MinBackoff = 500 * time.Millisecond
 	MaxBackoff = 30 * time.Second
@@ -197,7 +198,7 @@ func (u *Uplink) connection(ctx context.Context) (good bool, err error) {
 	s := &session{Uplink: u, box: u.cfg.Outbox, inbox: newInbox(), lost: make(chan struct{}), window: u.cfg.Window}
 	o := mqtt.NewClientOptions().
 		AddBroker(u.cfg.Broker).
-		SetClientID("coldkeep-"+string(u.cfg.Site)+"-"+string(u.cfg.Agent)).
+		SetClientID("coldkeep."+string(u.cfg.Site)+"."+string(u.cfg.Agent)). // no name holds a dot, so no two devices share one
 		SetUsername(u.cfg.Username).
 		SetPassword(u.cfg.Password).
 		SetProtocolVersion(4). // or paho tries 3.1 after a refusal

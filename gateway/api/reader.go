@@ -68,15 +68,10 @@ func (r *Reader) Buckets(ctx context.Context, a coldkeep.ApplianceID, from, to t
 	}
 	var out []coldkeep.Bucket
 	for _, s := range stays {
-		bs, err := readings.Downsample(ctx, r.Store, s.Series, from, to, n, maxGap)
+		// A probe's readings from outside of its stay are not the appliance's.
+		bs, err := readings.Downsample(ctx, r.Store, s.Series, from, to, s.from, s.to, n, maxGap)
 		if err != nil {
 			return nil, err
-		}
-		for i := range bs {
-			// A probe's readings from outside of its stay are not the appliance's.
-			if !bs[i].To.After(s.from) || !bs[i].From.Before(s.to) {
-				bs[i] = coldkeep.Bucket{From: bs[i].From, To: bs[i].To, Min: coldkeep.NoTemperature, Max: coldkeep.NoTemperature, Mean: coldkeep.NoTemperature}
-			}
 		}
 		if out == nil {
 			out = bs

@@ -51,7 +51,7 @@ func Start(cfg Config) (*Broker, error) {
 	caps.MaximumPacketSize = wire.MaxPayload + 4096 // topic and header
 	caps.MaximumClients = 10_000
 	s := mqtt.New(&mqtt.Options{Capabilities: caps, Logger: slog.New(slog.DiscardHandler)})
-	if err := s.AddHook(&gate{cfg: cfg}, nil); err != nil {
+	if err := s.AddHook(&gate{cfg: cfg, server: s}, nil); err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "broker.Start", "hook")
 	}
 	ln, err := net.Listen("tcp", cfg.Addr)
@@ -81,7 +81,8 @@ type identity struct {
 // gate lets clients in and keeps each to its own topics.
 type gate struct {
 	mqtt.HookBase
-	cfg Config
+	cfg    Config
+	server *mqtt.Server
 
 	clients sync.Map // *mqtt.Client → identity; the collector's is empty
 }
@@ -94,29 +95,37 @@ func (g *gate) Provides(b byte) bool {
 	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck || b == mqtt.OnPublish || b == mqtt.OnDisconnect
 }
 
-// OnConnectAuthenticate checks a client's account.
+// OnConnectAuthenticate checks a client's account, and what the access list does
+// not see: its will, and whose client id it takes.
 func (g *gate) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	user, password := string(pk.Connect.Username), string(pk.Connect.Password)
+	var id identity
 	if user == CollectorUser {
-		ok := g.cfg.CollectorPassword != "" && subtle.ConstantTimeCompare([]byte(password), []byte(g.cfg.CollectorPassword)) == 1
-		if ok {
-			g.clients.Store(cl, identity{})
-		} else {
-			g.refused(cl, user)
+		if g.cfg.CollectorPassword == "" || subtle.ConstantTimeCompare([]byte(password), []byte(g.cfg.CollectorPassword)) != 1 {
+			return g.refused(cl, user, "wrong password")
 		}
-		return ok
+	} else {
+		site, agent, ok := g.cfg.Devices.CheckDevice(user, password)
+		if !ok {
+			return g.refused(cl, user, "unknown user or wrong password")
+		}
+		id = identity{site, agent}
+		// The broker sends a will past the access list.
+		if pk.Connect.WillFlag && pk.Connect.WillTopic != wire.Topic(site, agent, wire.LeafStatus) {
+			return g.refused(cl, user, "its will is for another topic than its own status")
+		}
 	}
-	site, agent, ok := g.cfg.Devices.CheckDevice(user, password)
-	if !ok {
-		g.refused(cl, user)
-		return false
+	// A second client of one id throws the first one out; only its own account may.
+	if there, ok := g.server.Clients.Get(pk.Connect.ClientIdentifier); ok && !there.Closed() && string(there.Properties.Username) != user {
+		return g.refused(cl, user, "its client id is another's")
 	}
-	g.clients.Store(cl, identity{site, agent})
+	g.clients.Store(cl, id)
 	return true
 }
 
-func (g *gate) refused(cl *mqtt.Client, user string) {
-	g.cfg.Log.Warn("MQTT client refused: unknown user or wrong password", "user", user, "from", cl.Net.Remote)
+func (g *gate) refused(cl *mqtt.Client, user, why string) bool {
+	g.cfg.Log.Warn("MQTT client refused", "user", user, "from", cl.Net.Remote, "reason", why)
+	return false
 }
 
 // OnPublish keeps readings from being retained: they would come again at every

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/evidence"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 	"github.com/coldkeep/coldkeep/gateway/readings"
 	"github.com/coldkeep/coldkeep/gateway/wire"
@@ -51,6 +52,7 @@ type Message struct {
 // Counts are what ingest has done since its start.
 type Counts struct {
 	Batches, Stored, Repeated, Quarantined, Refused atomic.Int64
+	Seals, SealsRefused                             atomic.Int64
 }
 
 // Ingest is the intake.
@@ -62,9 +64,13 @@ type Ingest struct {
 	log    *slog.Logger
 
 	Counts Counts
+	// Age, when set before Run, is told of each batch how old its newest reading was
+	// when it had become durable.
+	Age func(time.Duration)
+
 	queues [workers]chan Message
 	acks   acks
-	stuck  atomic.Bool // the stores refuse what is brought
+	stuck  atomic.Int32 // workers whose batches the stores do not take
 }
 
 // New makes an intake that answers through pub.
@@ -91,14 +97,14 @@ func (in *Ingest) Handle(ctx context.Context, m Message) {
 }
 
 // Stuck reports whether what comes in cannot be stored at present.
-func (in *Ingest) Stuck() bool { return in.stuck.Load() }
+func (in *Ingest) Stuck() bool { return in.stuck.Load() > 0 }
 
 // Run works until ctx ends.
 func (in *Ingest) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i := range in.queues {
 		wg.Go(func() {
-			w := worker{Ingest: in, known: map[ledger.Epoch]ledger.Ranges{}}
+			w := worker{Ingest: in, known: map[ledger.Epoch]ledger.Ranges{}, seals: evidence.NewArrivals(in.ledger)}
 			w.run(ctx, in.queues[i])
 		})
 	}
@@ -111,6 +117,8 @@ func (in *Ingest) Run(ctx context.Context) error {
 type worker struct {
 	*Ingest
 	known map[ledger.Epoch]ledger.Ranges // what the ledger has; dropped on any failure
+	seals *evidence.Arrivals
+	dec   wire.Decoder
 }
 
 func (w *worker) run(ctx context.Context, queue <-chan Message) {
@@ -130,17 +138,23 @@ func (w *worker) run(ctx context.Context, queue <-chan Message) {
 				more = false
 			}
 		}
-		for {
+		for stuck := false; ; {
 			err := w.take(ctx, ms)
 			if err == nil {
-				w.stuck.Store(false)
+				if stuck {
+					w.stuck.Add(-1)
+					w.log.Info("readings are stored again")
+				}
 				break
 			}
 			if ctx.Err() != nil {
 				return
 			}
 			clear(w.known)
-			if !w.stuck.Swap(true) {
+			w.seals.Forget()
+			if !stuck {
+				stuck = true
+				w.stuck.Add(1)
 				w.log.Error("readings cannot be stored; they wait on the devices", "error", err)
 			}
 			if err := (coldkeep.RealClock{}).Sleep(ctx, retry); err != nil {
@@ -156,6 +170,7 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 	now := w.clock.Now()
 	var entries []ledger.Entry
 	var rs []coldkeep.Reading
+	var newest []int64 // time of each entry's last new reading, ms; 0 for none
 	var batches, repeated, bad int64
 	for i, m := range ms {
 		if m.Topic == "" {
@@ -181,7 +196,7 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 			ms[i] = Message{}
 			continue
 		}
-		b, wrong, err := wire.DecodeBatch(m.Payload, now.Add(future).UnixMilli())
+		b, wrong, err := w.dec.Decode(m.Payload, now.Add(future).UnixMilli())
 		if err != nil {
 			if err := w.refuse(ctx, now, site, agent, m, coldkeep.ErrorMessage(err)); err != nil {
 				return err
@@ -198,13 +213,25 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 			}
 		}
 		entry, fresh := enter(e, b, wrong, ranges)
+		if err := w.seals.Take(ctx, now, &entry, b, wrong); err != nil {
+			return err
+		}
 		rs = append(rs, fresh...)
 		repeated += int64(len(b.Records) - len(fresh) - len(entry.Bad) - len(entry.Events))
 		bad += int64(len(entry.Bad))
 		w.known[e] = ranges.Add(entry.From, entry.To)
 		entries = append(entries, entry)
+		at := int64(0)
+		if n := len(fresh); n > 0 {
+			at = fresh[n-1].At
+		}
+		newest = append(newest, at)
 	}
-	if err := w.store.Append(ctx, rs); err != nil {
+	err := w.store.Append(ctx, rs)
+	if coldkeep.ErrorCode(err) == coldkeep.EINVALID {
+		err = w.isolate(ctx, rs, entries)
+	}
+	if err != nil {
 		return err
 	}
 	if len(entries) == 0 {
@@ -218,6 +245,10 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 		e := &entries[i]
 		w.known[e.Epoch] = after[i]
 		w.acks.stored(e, after[i])
+		if w.Age != nil && newest[i] > 0 {
+			w.Age(time.Duration(w.clock.Now().UnixMilli()-newest[i]) * time.Millisecond)
+		}
+		w.sealed(ctx, e)
 		for probe := range e.Touched {
 			w.judge.Notice(coldkeep.Series{Site: e.Site, Agent: e.Agent, Probe: probe})
 		}
@@ -226,6 +257,32 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 	w.Counts.Stored.Add(int64(len(rs)))
 	w.Counts.Repeated.Add(repeated)
 	w.Counts.Quarantined.Add(bad)
+	return nil
+}
+
+// isolate stores readings one by one after the store has said that some can never
+// be, and puts those into quarantine under their seq.
+func (w *worker) isolate(ctx context.Context, rs []coldkeep.Reading, entries []ledger.Entry) error {
+	for i := range rs {
+		err := w.store.Append(ctx, rs[i:i+1])
+		if err == nil {
+			continue
+		}
+		if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+			return err
+		}
+		r := &rs[i]
+		raw, _ := json.Marshal(r) // numbers and strings always marshal
+		w.log.Warn("reading refused by the store and quarantined", "series", r.Series.String(), "seq", r.Seq, "error", err)
+		w.Counts.Quarantined.Add(1)
+		for k := range entries {
+			e := &entries[k]
+			if e.Site == r.Site && e.Agent == r.Agent && e.Epoch.Epoch == r.Epoch && e.From <= r.Seq && r.Seq <= e.To {
+				e.Bad = append(e.Bad, wire.BadRecord{Seq: r.Seq, Raw: raw, Reason: "refused by the readings store: " + err.Error()})
+				break
+			}
+		}
+	}
 	return nil
 }
 
@@ -280,7 +337,13 @@ func (w *worker) status(ctx context.Context, now time.Time, site coldkeep.SiteID
 	if err := wire.Decode(payload, &st); err != nil {
 		return w.refuse(ctx, now, site, agent, Message{Topic: wire.Topic(site, agent, wire.LeafStatus), Payload: payload}, coldkeep.ErrorMessage(err))
 	}
+	if st.Epoch != "" && !wire.ValidEpoch(st.Epoch) {
+		return w.refuse(ctx, now, site, agent, Message{Topic: wire.Topic(site, agent, wire.LeafStatus), Payload: payload}, "status epoch is not a ULID")
+	}
 	if err := w.ledger.SetStatus(ctx, now, site, agent, &st); err != nil {
+		return err
+	}
+	if err := w.noteKey(ctx, now, site, agent, &st); err != nil {
 		return err
 	}
 	w.judge.SetOnline(site, agent, st.Online)

@@ -53,12 +53,18 @@ type stage struct {
 // holdable is a store that can be made to refuse.
 type holdable struct {
 	readings.Store
-	away atomic.Bool
+	away   atomic.Bool
+	refuse atomic.Int64 // seq that it can never take
 }
 
 func (h *holdable) Append(ctx context.Context, rs []coldkeep.Reading) error {
 	if h.away.Load() {
 		return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "store is away")
+	}
+	for _, r := range rs {
+		if r.Seq == h.refuse.Load() {
+			return coldkeep.Errorf(coldkeep.EINVALID, "reading is too old")
+		}
 	}
 	return h.Store.Append(ctx, rs)
 }
@@ -91,7 +97,10 @@ func newStage(t *testing.T, where string) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{t: t, addr: "tcp://" + b.Addr(), store: &holdable{Store: store}, led: led, notice: make(chan coldkeep.Series, 1000)}
-	s.link = ingest.NewLink(ingest.LinkConfig{Broker: s.addr, ClientID: "collector", Username: broker.CollectorUser, Password: "top", Log: log})
+	s.link, err = ingest.NewLink(ingest.LinkConfig{Broker: s.addr, ClientID: "collector", Username: broker.CollectorUser, Password: "top", Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.in = ingest.New(s.store, led, noticed{s.notice}, s.link, coldkeep.RealClock{}, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
@@ -360,6 +369,69 @@ func TestStatusIsKept(t *testing.T) {
 		agents, err := s.led.Agents(t.Context())
 		return err == nil && len(agents) == 1 && agents[0].Online && agents[0].Epoch == epoch && len(agents[0].Status.Probes) == 1
 	})
+}
+
+// What the access list does not see: a will is published past it, and a second
+// client of one id throws the first one out.
+func TestBrokerRefusesForeignWillsAndIDs(t *testing.T) {
+	s := newStage(t, databasetest.SQLite(t))
+	for name, opts := range map[string]*mqtt.ClientOptions{
+		"a will for another's readings": mqtt.NewClientOptions().SetClientID("x").SetWill("coldkeep/1/clinic/pi-2/readings", "forged", 1, false),
+		"a will for another's ack":      mqtt.NewClientOptions().SetClientID("x").SetWill("coldkeep/1/other/pi/ack", "forged", 1, true),
+		"the collector's client id":     mqtt.NewClientOptions().SetClientID("collector"),
+	} {
+		c := mqtt.NewClient(opts.AddBroker(s.addr).SetUsername("clinic/pi-1").SetPassword("secret").SetAutoReconnect(false))
+		if tok := c.Connect(); !tok.WaitTimeout(limit) || tok.Error() == nil {
+			t.Errorf("%s was let in", name)
+			c.Disconnect(0)
+		}
+	}
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(s.addr).SetClientID("x").SetUsername("clinic/pi-1").SetPassword("secret").
+		SetWill("coldkeep/1/clinic/pi-1/status", `{"v":1,"online":false}`, 1, true).SetAutoReconnect(false))
+	if tok := c.Connect(); !tok.WaitTimeout(limit) || tok.Error() != nil {
+		t.Fatalf("its own will: %v", tok.Error())
+	}
+	c.Disconnect(0)
+	if !s.link.Connected() {
+		t.Fatal("the collector was thrown out")
+	}
+}
+
+// One device's nonsense in its status holds up nobody, on either engine.
+func TestBadStatusHoldsUpNobody(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		s := newStage(t, where)
+		bad := s.agent("pi-1")
+		for _, status := range []string{`{"v":1,"online":true,"epoch":"\u0000"}`, `{"v":1,"online":true,"version":"\u0000"}`, `{"v":1,"online":true,"probes":[{"p":"\u0000","kind":"x"}]}`,
+			`{"v":1,"online":true,"health":{"note":"\u0000"}}`, `{"v":1,"online":"yes"}`} {
+			bad.client.Publish(bad.topic(wire.LeafStatus), 1, true, status).WaitTimeout(limit)
+		}
+		for i := range 8 { // more than there are workers
+			a := s.agent(fmt.Sprint("ok-", i))
+			a.send(wire.AppendBatch(nil, batch(1, 1, 3)), false)
+			a.wantAck(3)
+		}
+		if s.in.Stuck() {
+			t.Fatal("the intake says that it is stuck")
+		}
+	})
+}
+
+// A reading that the store can never take, such as one older than its retention,
+// is quarantined under its seq; the rest goes on.
+func TestRefusedByTheStore(t *testing.T) {
+	s := newStage(t, databasetest.SQLite(t))
+	s.store.refuse.Store(2)
+	a := s.agent("pi-1")
+	a.send(wire.AppendBatch(nil, batch(1, 1, 5)), false)
+	a.wantAck(5)
+	q, err := s.led.Quarantined(t.Context(), "clinic", "pi-1")
+	if err != nil || len(q) != 1 || q[0].Seq != 2 || !strings.Contains(q[0].Reason, "too old") {
+		t.Fatalf("quarantine %+v, %v", q, err)
+	}
+	if n := a.count(); n != 4 {
+		t.Fatalf("%d stored, want the four others", n)
+	}
 }
 
 // The broker ties an account to its own topics.

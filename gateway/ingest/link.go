@@ -3,12 +3,16 @@ package ingest
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/wire"
@@ -33,8 +37,15 @@ type Link struct {
 	client mqtt.Client // nil while away
 }
 
-// NewLink makes a link; Run connects it.
-func NewLink(cfg LinkConfig) *Link { return &Link{cfg: cfg} }
+// NewLink makes a link; Run connects it. A broker URL of another kind than tcp,
+// mqtt, ssl, tls, mqtts, ws or wss is EINVALID.
+func NewLink(cfg LinkConfig) (*Link, error) {
+	u, err := url.Parse(cfg.Broker)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss"}, u.Scheme) {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "MQTT broker %q: want a URL such as tcp://host:1883 or ssl://host:8883", cfg.Broker)
+	}
+	return &Link{cfg: cfg}, nil
+}
 
 // Connected reports whether the broker is there.
 func (l *Link) Connected() bool {
@@ -62,7 +73,11 @@ func (l *Link) Run(ctx context.Context, handle func(context.Context, Message)) e
 		if time.Since(started) > backoffMost {
 			wait = backoffFirst
 		}
-		l.cfg.Log.Warn("broker is away; connecting again", "broker", l.cfg.Broker, "user", l.cfg.Username, "error", err)
+		msg := "broker is away; connecting again"
+		if errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword) || errors.Is(err, packets.ErrorRefusedNotAuthorised) {
+			msg = "broker refuses this user or its password; trying again"
+		}
+		l.cfg.Log.Warn(msg, "broker", l.cfg.Broker, "user", l.cfg.Username, "error", err)
 		// Jitter keeps many collectors from coming back in one moment.
 		if err := (coldkeep.RealClock{}).Sleep(ctx, wait/2+rand.N(wait/2+1)); err != nil {
 			return nil

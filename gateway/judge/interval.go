@@ -15,7 +15,7 @@ const quarter = coldkeep.IntervalLength
 const settle = 2 * time.Minute
 
 // quartersAtOnce bounds the work of one round.
-const quartersAtOnce = 2000
+const quartersAtOnce = 1000
 
 func appendQuarter(qs []int64, at int64) []int64 {
 	q := coldkeep.IntervalStart(at)
@@ -33,35 +33,32 @@ func appendGap(qs []int64, from, to int64) []int64 {
 	if to-from > longestGapLogged.Milliseconds() {
 		return qs
 	}
-	for q := coldkeep.IntervalStart(from); q < to; q += quarter.Milliseconds() {
+	for q := coldkeep.IntervalStart(from); q <= to; q += quarter.Milliseconds() {
 		qs = appendQuarter(qs, q)
 	}
 	return qs
 }
 
-// logIntervals makes the temperature log of the quarter hours that are over.
+// logIntervals makes the temperature log of the quarter hours that are over, at
+// most quartersAtOnce of them: judging comes first.
 func (j *Judge) logIntervals(ctx context.Context) error {
-	for {
-		before := j.clock.Now().Add(-quarter - settle).UnixMilli()
-		us, err := j.ledger.Unlogged(ctx, before, quartersAtOnce)
-		if err != nil || len(us) == 0 {
+	before := j.clock.Now().Add(-quarter - settle).UnixMilli()
+	us, err := j.ledger.Unlogged(ctx, before, quartersAtOnce)
+	if err != nil {
+		return err
+	}
+	for start := 0; start < len(us); {
+		// A run of neighbouring quarter hours of one series is read at once.
+		end := start + 1
+		for end < len(us) && us[end].Series == us[start].Series && us[end].From-us[end-1].From <= 4*quarter.Milliseconds() {
+			end++
+		}
+		if err := j.logRun(ctx, us[start:end]); err != nil {
 			return err
 		}
-		for start := 0; start < len(us); {
-			// A run of neighbouring quarter hours of one series is read at once.
-			end := start + 1
-			for end < len(us) && us[end].Series == us[start].Series && us[end].From-us[end-1].From <= 4*quarter.Milliseconds() {
-				end++
-			}
-			if err := j.logRun(ctx, us[start:end]); err != nil {
-				return err
-			}
-			start = end
-		}
-		if len(us) < quartersAtOnce {
-			return nil
-		}
+		start = end
 	}
+	return nil
 }
 
 func (j *Judge) logRun(ctx context.Context, us []ledger.Unlogged) error {

@@ -47,6 +47,7 @@ type Judge struct {
 type track struct {
 	ledger.Track
 	assignment coldkeep.Assignment
+	until      time.Time // when the probe's next stay in the appliance begins; zero for none
 	appliance  coldkeep.Appliance
 	rules      *excursion.Rules
 	state      *excursion.State // nil until loaded
@@ -128,8 +129,7 @@ func (j *Judge) applyMirror() {
 			j.log.Error("appliance cannot be judged", "appliance", ap.ID, "error", err)
 			continue
 		}
-		key := ledger.Track{Series: as.Series, Appliance: ap.ID,
-			Rules: rules.Profile() + "/" + string(ap.Unit) + "/" + as.From.UTC().Format(time.RFC3339)}
+		key := ledger.Track{Series: as.Series, Appliance: ap.ID, Rules: rules.Profile() + "/" + string(ap.Unit) + "/" + stay(&as)}
 		t := &track{Track: key, latest: excursion.Sample{Celsius: coldkeep.NoTemperature}}
 		for _, o := range old[as.Series] {
 			if o.Track == key {
@@ -137,9 +137,25 @@ func (j *Judge) applyMirror() {
 			}
 		}
 		t.assignment, t.appliance, t.rules = as, ap, rules
+		t.until = time.Time{}
+		for _, next := range m.Assignments {
+			if next.Series == as.Series && next.Appliance == as.Appliance && next.From.After(as.From) && (t.until.IsZero() || next.From.Before(t.until)) {
+				t.until = next.From
+			}
+		}
 		j.tracks[as.Series] = append(j.tracks[as.Series], t)
 		j.waiting[as.Series] = struct{}{}
 	}
+}
+
+// stay names an assignment's span. A stay whose end has changed is judged anew, as
+// it would be after a restart.
+func stay(as *coldkeep.Assignment) string {
+	s := as.From.UTC().Format(time.RFC3339Nano)
+	if as.To != nil {
+		s += "/" + as.To.UTC().Format(time.RFC3339Nano)
+	}
+	return s
 }
 
 func compile(ap *coldkeep.Appliance) (*excursion.Rules, error) {
@@ -162,8 +178,8 @@ func (j *Judge) Run(ctx context.Context) error {
 		if s, ok := j.next(); ok {
 			if err := j.judgeSeries(ctx, s); err != nil && ctx.Err() == nil {
 				j.log.Warn("judging waits", "series", s.String(), "error", err)
-				j.Notice(s)
-				_ = coldkeep.RealClock{}.Sleep(ctx, retryAfter) // an end is seen below
+				// The others go on meanwhile.
+				time.AfterFunc(retryAfter, func() { j.Notice(s) })
 			}
 		}
 		var idle <-chan struct{} = j.wake
@@ -304,22 +320,33 @@ func (j *Judge) judgeTrack(ctx context.Context, t *track, late int64) (ledger.Ju
 				t.savedAt = t.state.At
 			}
 		}
-		if t.fresh {
+		switch prev := t.state.At; {
+		case prev != 0 && in.At-prev > quarter.Milliseconds():
+			// The quarter hours between two readings have a line too.
+			out.Quarters = appendGap(out.Quarters, prev, in.At)
+		case t.fresh:
 			out.Quarters = appendQuarter(out.Quarters, in.At)
 		}
-		t.state.Step(t.rules, in, func(f excursion.Finding) {
-			found = append(found, f)
-			if f.Kind == coldkeep.NoData {
-				out.Quarters = appendGap(out.Quarters, f.Start, f.End)
-			}
-		})
+		t.state.Step(t.rules, in, func(f excursion.Finding) { found = append(found, f) })
 		return nil
 	})
 	if err != nil {
 		return out, err
 	}
 	open := t.state.Open(t.rules)
+	gone := t.assignment.To != nil && !j.clock.Now().Before(*t.assignment.To)
+	if gone {
+		// What the probe saw to the end of its stay is over for this appliance.
+		for i := range open {
+			open[i].End = to
+		}
+	}
 	found = append(found, open...)
+	if late != math.MaxInt64 {
+		// Late readings may have filled gaps of quarter hours without a reading of their
+		// own, a gap's length around them.
+		out.Quarters = appendGap(out.Quarters, late-t.rules.MaxGap().Milliseconds(), t.state.At)
+	}
 	// An excursion that was over by the state we started from ended at least
 	// close_after before it; what ended later, or is open, is judged here.
 	book, err := j.ledger.Excursions(ctx, t.Track, since-t.rules.CloseAfter().Milliseconds())
@@ -328,13 +355,18 @@ func (j *Judge) judgeTrack(ctx context.Context, t *track, late int64) (ledger.Ju
 	}
 	mine := book[:0]
 	for _, b := range book {
-		if t.assignment.Covers(b.Start) {
+		if !b.Start.Before(t.assignment.From) && (t.until.IsZero() || b.Start.Before(t.until)) {
 			mine = append(mine, b)
 		}
 	}
 	out.Revised, err = reconcile(t.Track, t.appliance.Site, t.rules.Profile(), t.state.At, found, mine, func(id string) (ledger.Judged, bool, error) {
 		return j.ledger.Excursion(ctx, id)
 	})
+	for i := range out.Revised {
+		if x := &out.Revised[i]; gone && x.End != nil && x.End.Equal(*t.assignment.To) {
+			x.Reason = "the probe left the unit"
+		}
+	}
 	j.mu.Lock()
 	if latest.At != 0 {
 		t.latest = latest

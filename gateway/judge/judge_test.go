@@ -388,3 +388,133 @@ func TestAssignedLater(t *testing.T) {
 		}
 	})
 }
+
+// minutes makes one reading a minute from one minute to another, both included.
+func (u *unit) minutes(from, to int64, c coldkeep.Temperature) (rs []coldkeep.Reading) {
+	for m := from; m <= to; m++ {
+		rs = append(rs, u.reading(m+1, base+m*minute, c))
+	}
+	return rs
+}
+
+func (b *bench) round(t *testing.T, j *Judge, u *unit, rs []coldkeep.Reading) {
+	t.Helper()
+	b.bring(t, u, rs)
+	if err := j.judgeSeries(t.Context(), u.series); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An excursion is moved back by late readings and then split by later ones, so
+// that its second part begins where it first began: two excursions, two ids, and
+// the judge goes on.
+func TestLateSplitAtTheFirstStart(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		b := newBench(t, where)
+		u := newUnit()
+		j := b.judge(b.store, u)
+		b.round(t, j, u, u.minutes(600, 660, 9000))
+		b.round(t, j, u, u.minutes(540, 560, 9000))
+		b.round(t, j, u, u.minutes(561, 599, 5000))
+		b.round(t, j, u, u.minutes(661, 720, -1000))
+		xs := b.standing(t, u)
+		if len(xs) != 3 || xs[0].ID == xs[1].ID {
+			t.Fatalf("got %+v", xs)
+		}
+		for i, want := range []struct {
+			kind  coldkeep.Kind
+			start int64
+		}{{coldkeep.TooWarm, 540}, {coldkeep.TooWarm, 600}, {coldkeep.TooCold, 661}} {
+			if xs[i].Kind != want.kind || xs[i].Start.UnixMilli() != base+want.start*minute {
+				t.Errorf("excursion %d is %s from %v", i, xs[i].Kind, xs[i].Start)
+			}
+		}
+	})
+}
+
+// A late reading between two closes the gap in every quarter hour that it crossed.
+func TestLateReadingMendsTheLog(t *testing.T) {
+	logOf := func(order ...[]int64) map[string]string {
+		b := newBench(t, databasetest.SQLite(t))
+		u := newUnit()
+		j := b.judge(b.store, u)
+		for _, minutes := range order {
+			var rs []coldkeep.Reading
+			for _, m := range minutes {
+				rs = append(rs, u.reading(m+1, base+m*minute, 5000))
+			}
+			b.round(t, j, u, rs)
+			if err := j.logIntervals(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines := map[string]string{}
+		for _, s := range b.intervals(t, 0) { // later revisions come later
+			lines[s[:5]] = s[:len(s)-len(" rev 1")]
+		}
+		return lines
+	}
+	late := logOf([]int64{0, 10, 50, 60, 75, 90}, []int64{30})
+	inTime := logOf([]int64{0, 10, 30, 50, 60, 75, 90})
+	if fmt.Sprint(late) != fmt.Sprint(inTime) {
+		t.Fatalf("late\n%v\nin time\n%v", late, inTime)
+	}
+}
+
+// A probe's stay ends, and the registry corrects when: live and restarted say the
+// same, and an excursion that was open when it left is over for the unit.
+func TestStayEnds(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		b := newBench(t, where)
+		u := newUnit()
+		j := b.judge(b.store, u)
+		b.round(t, j, u, u.minutes(0, 59, 9000))
+		for _, left := range []int64{50, 20, 40} { // as people correct themselves
+			to := time.UnixMilli(base + left*minute).UTC()
+			u.mirror.Assignments[0].To = &to
+			j.SetMirror(u.mirror)
+			j.applyMirror()
+			b.round(t, j, u, nil)
+			live := b.standing(t, u)
+			b.round(t, b.judge(b.store, u), u, nil)
+			for name, xs := range map[string][]coldkeep.Excursion{"live": live, "restarted": b.standing(t, u)} {
+				if len(xs) != 1 || xs[0].State != coldkeep.ExcursionClosed || !xs[0].End.Equal(to) || xs[0].MinutesOut != float64(left-1) {
+					t.Fatalf("%s, left at %d: %+v", name, left, xs)
+				}
+			}
+		}
+	})
+}
+
+// A probe that has fallen silent never hides what a live one says.
+func TestSilentProbeHidesNothing(t *testing.T) {
+	b := newBench(t, databasetest.SQLite(t))
+	u := newUnit()
+	ap := u.mirror.Appliances[0].ID
+	second := u.series
+	second.Probe += "-2"
+	never := u.series
+	never.Probe += "-3"
+	for _, s := range []coldkeep.Series{second, never} {
+		u.mirror.Assignments = append(u.mirror.Assignments, coldkeep.Assignment{Series: s, Appliance: ap, From: time.UnixMilli(base).UTC()})
+	}
+	b.clock = fixedClock(base + 600*minute)
+	j := b.judge(b.store, u)
+	b.round(t, j, u, u.minutes(0, 10, 6000)) // and then nothing for hours
+	other := *u
+	other.series = second
+	for _, c := range []struct {
+		temperature coldkeep.Temperature
+		want        coldkeep.State
+	}{{5000, coldkeep.StateOK}, {9000, coldkeep.StateWarning}} {
+		at := int64(598)
+		if c.want == coldkeep.StateWarning {
+			at = 599
+		}
+		b.round(t, j, &other, other.minutes(at, at, c.temperature))
+		st, err := j.Status(t.Context())
+		if err != nil || len(st) != 1 || st[0].State != c.want || st[0].Celsius != c.temperature || st[0].Probe != second.String() {
+			t.Fatalf("%v: %+v, %v", c.temperature, st, err)
+		}
+	}
+}

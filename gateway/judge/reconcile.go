@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,10 @@ const refresh = 15 * time.Minute
 func reconcile(t ledger.Track, site coldkeep.SiteID, profile string, at int64, found []excursion.Finding, book []ledger.Judged, revived func(id string) (ledger.Judged, bool, error)) ([]ledger.Judged, error) {
 	var out []ledger.Judged
 	taken := make([]bool, len(book))
+	given := map[string]bool{} // ids that stand, or have been given in this round
+	for i := range book {
+		given[book[i].ID] = true
+	}
 	for _, f := range found {
 		if f.Kind != coldkeep.TooWarm && f.Kind != coldkeep.TooCold {
 			continue
@@ -45,19 +50,19 @@ func reconcile(t ledger.Track, site coldkeep.SiteID, profile string, at int64, f
 			x.State, x.Revision, x.Reason, x.JudgedAt = coldkeep.ExcursionWithdrawn, x.Revision+1, "late readings joined it to excursion "+was.ID, at
 			out = append(out, x)
 		}
-		if was == nil {
-			old, ok, err := revived(identity(t, f.Kind, f.Start))
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				was = &old
-			}
-		}
 		x := describe(t, site, profile, &f)
 		x.JudgedAt = at
 		if was == nil {
-			x.ID, x.Revision = identity(t, f.Kind, f.Start), 1
+			var err error
+			if x.ID, was, err = freeIdentity(t, &f, given, revived); err != nil {
+				return nil, err
+			}
+		} else {
+			x.ID = was.ID
+		}
+		given[x.ID] = true
+		if was == nil {
+			x.Revision = 1
 			x.Reason = "out of range"
 			if x.End != nil {
 				x.Reason = "out of range, seen when it was over"
@@ -65,7 +70,7 @@ func reconcile(t ledger.Track, site coldkeep.SiteID, profile string, at int64, f
 			out = append(out, x)
 			continue
 		}
-		x.ID, x.Revision = was.ID, was.Revision+1
+		x.Revision = was.Revision + 1
 		if x.Reason = revision(was, &x); x.Reason != "" {
 			out = append(out, x)
 		}
@@ -80,10 +85,37 @@ func reconcile(t ledger.Track, site coldkeep.SiteID, profile string, at int64, f
 	return out, nil
 }
 
+// freeIdentity gives an id to an excursion that overlaps none in the book: that of
+// a withdrawn one which began at the same time, and which it then revives, or a
+// new one. An excursion whose start was moved since keeps the id that its first
+// start gave it, so that id may stand although nothing in the book begins there.
+func freeIdentity(t ledger.Track, f *excursion.Finding, given map[string]bool, look func(id string) (ledger.Judged, bool, error)) (id string, was *ledger.Judged, err error) {
+	for n := 0; ; n++ {
+		id = identity(t, f.Kind, f.Start, n)
+		if given[id] {
+			continue
+		}
+		old, ok, err := look(id)
+		switch {
+		case err != nil:
+			return "", nil, err
+		case !ok:
+			return id, nil, nil
+		case old.State == coldkeep.ExcursionWithdrawn || old.Start.UnixMilli() == f.Start:
+			return id, &old, nil
+		}
+	}
+}
+
 // identity is stable: the same track, direction and first start give the same id
-// however often a crash makes the judge find it anew.
-func identity(t ledger.Track, kind coldkeep.Kind, start int64) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{t.String(), string(t.Appliance), string(kind), time.UnixMilli(start).UTC().Format(time.RFC3339Nano)}, "\x1f")))
+// however often a crash makes the judge find it anew. n tells apart those that
+// began at the same time in different tellings of the past.
+func identity(t ledger.Track, kind coldkeep.Kind, start int64, n int) string {
+	parts := []string{t.String(), string(t.Appliance), string(kind), time.UnixMilli(start).UTC().Format(time.RFC3339Nano)}
+	if n > 0 {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x1f")))
 	return "x" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:15]))
 }
 

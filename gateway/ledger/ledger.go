@@ -63,6 +63,7 @@ type Entry struct {
 	Config   int64
 	Events   []Event
 	Bad      []wire.BadRecord
+	Seals    []Seal
 	// Touched gives, for each probe with new readings, the time of the earliest, ms.
 	Touched map[coldkeep.ProbeID]int64
 	// Quarters are the starts of the quarter hours, ms, with new readings by probe.
@@ -126,6 +127,9 @@ func commit(ctx context.Context, tx *sql.Tx, now time.Time, e *Entry) (Ranges, e
 		return nil, err
 	}
 	if err := saveStamp(ctx, tx, e); err != nil {
+		return nil, err
+	}
+	if err := saveSeals(ctx, tx, now, e); err != nil {
 		return nil, err
 	}
 	for _, ev := range e.Events {

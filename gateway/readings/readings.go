@@ -14,7 +14,8 @@ import (
 type Store interface {
 	// Append makes readings durable. The same reading (site, agent, epoch, seq)
 	// again changes nothing. On an error some may have been stored; appending
-	// them again is safe. EUNAVAILABLE means try again later.
+	// them again is safe. EUNAVAILABLE means try again later, EINVALID that a reading
+	// among them can never be stored, such as one older than the store's retention.
 	Append(ctx context.Context, rs []coldkeep.Reading) error
 
 	// Range calls each with the readings of a series whose time is in [from, to),
@@ -37,7 +38,10 @@ type Store interface {
 // Downsample folds the readings of a series in [from, to) into n buckets of equal
 // width. Every extreme is in a bucket's Min or Max, and no reading without a value
 // takes part in them. maxGap is the silence that counts as a gap.
-func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to time.Time, n int, maxGap time.Duration) ([]coldkeep.Bucket, error) {
+//
+// Only readings in the span [since, until) are looked at: those of a probe's stay
+// in an appliance.
+func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to, since, until time.Time, n int, maxGap time.Duration) ([]coldkeep.Bucket, error) {
 	if n < 1 || n > 10_000 || !from.Before(to) {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "want 1 to 10000 buckets and from before to")
 	}
@@ -63,7 +67,7 @@ func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to ti
 		return i
 	}
 	prev := int64(-1)
-	err := store.Range(ctx, s, lo, hi, func(r *coldkeep.Reading) error {
+	err := store.Range(ctx, s, max(lo, since.UnixMilli()), min(hi, until.UnixMilli()), func(r *coldkeep.Reading) error {
 		i := at(r.At)
 		b := &out[i]
 		if prev >= 0 && r.At-prev > maxGap.Milliseconds() {

@@ -17,10 +17,8 @@ func FirstHash(site coldkeep.SiteID, agent coldkeep.AgentID, epoch string) Hash 
 
 // Next is the link after h for a record's canonical bytes.
 func (h Hash) Next(canonical []byte) Hash {
-	d := sha256.New()
-	d.Write(h[:])
-	d.Write(canonical)
-	return Hash(d.Sum(nil))
+	var buf [512]byte // holds most records, and stays off the heap
+	return sha256.Sum256(append(append(buf[:0], h[:]...), canonical...))
 }
 
 // AppendCanonical appends the bytes of a record that the chain covers: seq, t, p,

@@ -145,11 +145,14 @@ func (d *Decoder) readSeal() bool {
 		case "h":
 			raw, ok = d.text()
 			d.seal.Hash = string(raw)
+			ok = ok && len(raw) <= 256 && madeOf(d.seal.Hash, inProbe)
 		case "key":
 			d.seal.Key, ok = d.name()
+			ok = ok && len(d.seal.Key) <= 256 && madeOf(d.seal.Key, inProbe)
 		case "sig":
 			raw, ok = d.text()
 			d.seal.Sig = string(raw)
+			ok = ok && len(raw) <= 256 && madeOf(d.seal.Sig, inProbe)
 		}
 		return ok
 	})

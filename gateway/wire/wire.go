@@ -165,7 +165,8 @@ type Status struct {
 	Epoch   string         `json:"epoch,omitempty"`
 	Version string         `json:"version,omitempty"`
 	Config  int64          `json:"cfg,omitempty"`
-	Key     string         `json:"key,omitempty"`
+	Key     string         `json:"key,omitempty"` // KeyID of Pub
+	Pub     string         `json:"pub,omitempty"` // the device's public key, EncodeKey
 	Probes  []ProbeInfo    `json:"probes,omitempty"`
 	Health  map[string]any `json:"health,omitempty"`
 }

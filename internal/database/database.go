@@ -40,6 +40,9 @@ func Open(ctx context.Context, where string) (*DB, error) {
 	if strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://") {
 		return openPostgres(ctx, where)
 	}
+	if scheme, _, ok := strings.Cut(where, "://"); ok {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "database URL %s://…: want postgres://, or the path of a SQLite file", scheme)
+	}
 	return openSQLite(ctx, where)
 }
 

@@ -98,6 +98,7 @@ func playThrough(t *testing.T, p parts, faults func(t *testing.T, c *chain, stor
 	}
 	c.verdict()
 	tell.once()
+	c.proves(len(g.ledger), !p.influx)
 }
 
 // verdict checks that the one excursion is what it is by hand, and that it has one

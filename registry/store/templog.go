@@ -88,10 +88,10 @@ func (t *tx) InsertAssignment(ctx context.Context, a coldkeep.Assignment) error 
 		ulid.Make().String(), string(a.Site), string(a.Agent), string(a.Probe), string(a.Appliance), database.Millis(a.From), database.NullMillis(a.To))
 }
 
-func (t *tx) EndAssignment(ctx context.Context, v coldkeep.Series, from, to time.Time) error {
-	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ENOTFOUND, "Probe %s is not assigned since then.", v),
-		`UPDATE assignments SET to_at = $5 WHERE site = $1 AND agent = $2 AND probe = $3 AND from_at = $4 AND to_at IS NULL`,
-		string(v.Site), string(v.Agent), string(v.Probe), database.Millis(from), database.Millis(to))
+func (t *tx) EndAssignment(ctx context.Context, a coldkeep.Assignment, to time.Time) error {
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ENOTFOUND, "Probe %s is not assigned since then.", a.Series),
+		`UPDATE assignments SET to_at = $6 WHERE site = $1 AND agent = $2 AND probe = $3 AND appliance = $4 AND from_at = $5 AND to_at IS NULL`,
+		string(a.Site), string(a.Agent), string(a.Probe), string(a.Appliance), database.Millis(a.From), database.Millis(to))
 }
 
 func (r rows) OnCalls(ctx context.Context) ([]coldkeep.OnCall, error) {

@@ -150,7 +150,7 @@ func (s *Service) Assign(ctx context.Context, by auth.Principal, a coldkeep.Assi
 					continue
 				}
 				if b.To == nil && b.From.Before(a.From) {
-					if err := tx.EndAssignment(ctx, b.Series, b.From, a.From); err != nil {
+					if err := tx.EndAssignment(ctx, b, a.From); err != nil {
 						return err
 					}
 					continue
@@ -167,14 +167,18 @@ func (s *Service) Assign(ctx context.Context, by auth.Principal, a coldkeep.Assi
 // EndAssignment says that a probe left a unit at to. EFORBIDDEN or ENOTFOUND;
 // EINVALID when to is not after the span's begin.
 func (s *Service) EndAssignment(ctx context.Context, by auth.Principal, a coldkeep.Assignment, to time.Time) error {
-	if _, err := s.managed(ctx, by, a.Appliance); err != nil {
+	unit, err := s.managed(ctx, by, a.Appliance)
+	if err != nil {
 		return err
+	}
+	if a.Site != unit.Site {
+		return coldkeep.Errorf(coldkeep.ENOTFOUND, "Probe %s is not of this site.", a.Series)
 	}
 	if !to.After(a.From) {
 		return coldkeep.Errorf(coldkeep.EINVALID, "To: want a time after %s.", a.From.Format(time.RFC3339))
 	}
 	return s.change(ctx, by, audit.Entry{What: "probe.remove", Subject: "unit/" + string(a.Appliance), Site: a.Site, Detail: a.Series.String()},
-		func(tx Tx) error { return tx.EndAssignment(ctx, a.Series, a.From, to) })
+		func(tx Tx) error { return tx.EndAssignment(ctx, a, to) })
 }
 
 // SetOnCall says who is called when a unit of the site alarms. EFORBIDDEN,

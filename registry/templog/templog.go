@@ -57,7 +57,7 @@ type Tx interface {
 	InsertAppliance(ctx context.Context, a coldkeep.Appliance) error // ECONFLICT when the id is taken
 	SetInService(ctx context.Context, id coldkeep.ApplianceID, in bool) error
 	InsertAssignment(ctx context.Context, a coldkeep.Assignment) error
-	EndAssignment(ctx context.Context, s coldkeep.Series, from, to time.Time) error
+	EndAssignment(ctx context.Context, a coldkeep.Assignment, to time.Time) error
 	PutOnCall(ctx context.Context, o coldkeep.OnCall) error
 
 	// PutInterval and PutExcursion add a revision and report whether it is new; one

@@ -12,9 +12,13 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
-// heartbeat is how often a silent stream says that it is there, so that proxies
-// leave it open; the session is looked at again then.
-const heartbeat = 20 * time.Second
+// heartbeat is how often the stream says that it is there: a page that hears
+// nothing for a few seconds tells its reader so. recheck is how often the session
+// is looked at again.
+const (
+	heartbeat = 3 * time.Second
+	recheck   = 20 * time.Second
+)
 
 // live streams word of changes at the sites that the person may see. It carries no
 // data: the page asks for itself again.
@@ -33,6 +37,8 @@ func (s *server) live(c *gin.Context) {
 	events := s.Live.Subscribe(ctx)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	check := time.NewTicker(recheck)
+	defer check.Stop()
 	send := func(text string) bool {
 		if _, err := fmt.Fprint(c.Writer, text); err != nil {
 			return false
@@ -43,11 +49,12 @@ func (s *server) live(c *gin.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
+		case <-check.C:
 			if _, err := s.Auth.Principal(ctx, who.ID); err != nil {
 				return // the account has been closed
 			}
-			ok = send(": here\n\n")
+		case <-beat.C:
+			ok = send("event: here\ndata:\n\n")
 		case e, more := <-events:
 			if !more {
 				return

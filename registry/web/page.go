@@ -67,6 +67,18 @@ func (p *page) Loc(site coldkeep.SiteID) *time.Location {
 	return time.UTC
 }
 
+// OneZone is the time zone of the person's clinics when they share one, else "".
+func (p *page) OneZone() string {
+	zone := ""
+	for _, s := range p.Sites {
+		if zone != "" && zone != s.TimeZone {
+			return ""
+		}
+		zone = s.TimeZone
+	}
+	return zone
+}
+
 // Site names a site.
 func (p *page) Site(id coldkeep.SiteID) string {
 	if s, ok := p.Sites[id]; ok {

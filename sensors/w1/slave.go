@@ -69,6 +69,29 @@ func ParseSlave(text []byte) (coldkeep.Temperature, coldkeep.Quality) {
 	return coldkeep.Temperature(t), coldkeep.QualityGood
 }
 
+// ParseTemperature reads the text of the kernel's temperature file, thousandths of
+// a degree Celsius alone. It is empty on any error: "crc". Of the probe's memory it
+// shows nothing, so that exactly 0, which a wire held low also reads as, is
+// "zeros"; a probe that freezes is not at 0.000 °C for long. 85000 is left to the
+// gate.
+func ParseTemperature(text []byte) (coldkeep.Temperature, coldkeep.Quality) {
+	const none = coldkeep.NoTemperature
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return none, coldkeep.QualityCRC
+	}
+	t, err := strconv.ParseInt(string(text), 10, 32)
+	switch {
+	case err != nil:
+		return none, coldkeep.QualityError
+	case t == 0:
+		return none, coldkeep.QualityZeros
+	case t < lowest || t > highest:
+		return none, coldkeep.QualityRange
+	}
+	return coldkeep.Temperature(t), coldkeep.QualityGood
+}
+
 // scratchpad reads "50 05 4b 46 7f ff 0c 10 1c : crc=1c YES".
 func scratchpad(line []byte) (pad [scratchpadLen]byte, verdict string, ok bool) {
 	fields := bytes.Fields(line)

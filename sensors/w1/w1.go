@@ -6,6 +6,7 @@
 package w1
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,7 +16,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/sensors"
@@ -39,10 +42,16 @@ var devicePattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{12}$`)
 // Bus is what hangs on the machine's 1-Wire masters.
 type Bus struct {
 	root string
+
+	mu      sync.Mutex
+	masters map[string]*master
+	known   map[coldkeep.ProbeID]*Probe
 }
 
 // New makes a Bus on a root such as Root.
-func New(root string) *Bus { return &Bus{root: root} }
+func New(root string) *Bus {
+	return &Bus{root: root, masters: make(map[string]*master), known: make(map[coldkeep.ProbeID]*Probe)}
+}
 
 // Scan lists the thermometers that the kernel has found, by name. A root that is
 // not there is EUNAVAILABLE: 1-Wire is not switched on.
@@ -59,32 +68,97 @@ func (b *Bus) Scan(context.Context) ([]sensors.Probe, error) {
 		if !ok || !devicePattern.MatchString(name) {
 			continue
 		}
-		out = append(out, &Probe{id: coldkeep.ProbeID(name), kind: kind, bus: b.master(name), dir: filepath.Join(b.root, name)})
+		out = append(out, b.probe(coldkeep.ProbeID(name), kind))
 	}
 	slices.SortFunc(out, func(a, c sensors.Probe) int { return strings.Compare(a.String(), c.String()) })
 	return out, nil
 }
 
-// master names the bus master that a device hangs on, which is the folder that
-// its link leads to.
-func (b *Bus) master(name string) string {
-	target, err := filepath.EvalSymlinks(filepath.Join(b.root, name))
+// probe gives the Probe of a name, the same at each scan.
+func (b *Bus) probe(id coldkeep.ProbeID, kind string) *Probe {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dir := filepath.Join(b.root, string(id))
+	name, masterDir := home(dir)
+	if p, ok := b.known[id]; ok && p.master.name == name {
+		return p
+	}
+	m, ok := b.masters[name]
+	if !ok {
+		m = &master{name: name, dir: masterDir}
+		b.masters[name] = m
+	}
+	m.join(id)
+	p := &Probe{master: m, dir: dir, info: sensors.Info{Probe: id, Kind: kind, Bus: name}}
+	var parasite bool
+	p.info.Traits.Step, parasite = ask(dir, kind)
+	if parasite {
+		p.info.Note = "parasite power: give the probe its third wire, it may not have the power to convert"
+	}
+	b.known[id] = p
+	return p
+}
+
+// askLimit bounds what a scan waits for a probe: the kernel asks the probe itself,
+// on a bus that may hang (raspberrypi/linux#3491), and the other buses wait.
+const askLimit = 2 * time.Second
+
+// ask reads the step of a probe, and whether it lives on the data line alone.
+func ask(dir, kind string) (coldkeep.Temperature, bool) {
+	type answer struct {
+		step     coldkeep.Temperature
+		parasite bool
+	}
+	got := make(chan answer, 1)
+	go func() {
+		power, err := readFile(filepath.Join(dir, "ext_power"))
+		got <- answer{step(dir, kind), err == nil && string(bytes.TrimSpace(power)) == "0"}
+	}()
+	select {
+	case a := <-got:
+		return a.step, a.parasite
+	case <-time.After(askLimit):
+		return 0, false
+	}
+}
+
+// home gives name and folder of the bus master that a device hangs on, which is the
+// folder that its link leads to.
+func home(dir string) (name, master string) {
+	target, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return "w1"
+		return "w1", ""
 	}
-	if m := filepath.Base(filepath.Dir(target)); strings.HasPrefix(m, "w1_bus_master") {
-		return m
+	master = filepath.Dir(target)
+	if name := filepath.Base(master); strings.HasPrefix(name, "w1_bus_master") {
+		return name, master
 	}
-	return "w1"
+	return "w1", ""
+}
+
+// steps are the DS18B20's by resolution, in thousandths of °C rounded up (data
+// sheet, table 2).
+var steps = map[string]coldkeep.Temperature{"9": 500, "10": 250, "11": 125, "12": 63}
+
+// step is that of a probe's resolution, 0 when the kernel does not tell. The
+// DS18S20 has none to set.
+func step(dir, kind string) coldkeep.Temperature {
+	if kind == "ds18s20" {
+		return 63
+	}
+	text, err := readFile(filepath.Join(dir, "resolution"))
+	if err != nil {
+		return 0
+	}
+	return steps[string(bytes.TrimSpace(text))]
 }
 
 // Probe is one thermometer. It holds nothing open: the kernel's file is opened
 // for each sample, and a probe that went away and came back is the same probe.
 type Probe struct {
-	id   coldkeep.ProbeID
-	kind string
-	bus  string
-	dir  string
+	info   sensors.Info
+	master *master
+	dir    string
 }
 
 var (
@@ -94,31 +168,46 @@ var (
 
 // String returns the probe's name, the family and serial number of its ROM, such
 // as "28-000005e2fdc3".
-func (p *Probe) String() string { return string(p.id) }
+func (p *Probe) String() string { return string(p.info.Probe) }
 
-// Info tells chip and bus master.
-func (p *Probe) Info() sensors.Info { return sensors.Info{Probe: p.id, Kind: p.kind, Bus: p.bus} }
+// Info tells chip, bus master and traits, and warns of parasite power.
+func (p *Probe) Info() sensors.Info { return p.info }
 
 // maxSlave is far beyond the two lines of w1_slave.
 const maxSlave = 4096
 
 // Sample has the kernel convert and read the probe, about 750 ms at 12 bits (data
-// sheet, table 2). ctx is not heeded once the kernel is at work: the read cannot
-// be broken off, the caller has to stop waiting.
+// sheet, table 2); probes that share a master are converted together. ctx is not
+// heeded once the kernel is at work: the read cannot be broken off, the caller has
+// to stop waiting.
+//
+// The file w1_slave is read, because it shows what the probe's memory holds, and
+// temperature only where there is no w1_slave. The driver's own check for a
+// power-on value (bit 0 of features) stays as it is: it turns what ParseSlave can
+// name into an empty file.
 func (p *Probe) Sample(ctx context.Context) (sensors.Sample, error) {
+	id := p.info.Probe
 	if err := ctx.Err(); err != nil {
-		return sensors.Failed(p.id, coldkeep.QualityTimeout), err
+		return sensors.Failed(id, coldkeep.QualityTimeout), err
 	}
+	if err := p.master.convert(ctx, id); err != nil {
+		return sensors.Failed(id, coldkeep.QualityTimeout), err
+	}
+	parse := ParseSlave
 	text, err := readFile(filepath.Join(p.dir, "w1_slave"))
+	if errors.Is(err, fs.ErrNotExist) {
+		parse = ParseTemperature
+		text, err = readFile(filepath.Join(p.dir, "temperature"))
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ENXIO):
-		return sensors.Failed(p.id, coldkeep.QualityMissing), nil
+		return sensors.Failed(id, coldkeep.QualityMissing), nil
 	case err != nil:
-		return sensors.Failed(p.id, coldkeep.QualityError),
-			coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "w1.Probe.Sample", "probe %s cannot be read", p.id)
+		return sensors.Failed(id, coldkeep.QualityError),
+			coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "w1.Probe.Sample", "probe %s cannot be read", id)
 	}
-	value, q := ParseSlave(text)
-	return sensors.Sample{Probe: p.id, Raw: value, Quality: q}, nil
+	value, q := parse(text)
+	return sensors.Sample{Probe: id, Raw: value, Quality: q}, nil
 }
 
 // Halt does nothing: the probe holds nothing.

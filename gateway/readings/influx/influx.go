@@ -5,14 +5,17 @@ package influx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
 	"github.com/influxdata/influxdb-client-go/v2/api"
+	apihttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 	"github.com/influxdata/influxdb-client-go/v2/api/query"
 
 	"github.com/coldkeep/coldkeep"
@@ -88,11 +91,22 @@ func (s *Store) Append(ctx context.Context, rs []coldkeep.Reading) error {
 			appendLine(&b, &rs[i])
 		}
 		if err := s.write.WriteRecord(ctx, b.String()); err != nil {
-			return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "influx.Append", "%d readings could not be stored", n)
+			return coldkeep.Wrap(err, refusal(err), "influx.Append", "%d readings could not be stored", n)
 		}
 		rs = rs[n:]
 	}
 	return nil
+}
+
+// refusal is EINVALID when InfluxDB says that a point can never be taken: 400 for
+// one beyond the retention or of another type, 422 likewise on 2.x. Any other
+// failure may pass.
+func refusal(err error) string {
+	var answer *apihttp.Error
+	if errors.As(err, &answer) && (answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusUnprocessableEntity) {
+		return coldkeep.EINVALID
+	}
+	return coldkeep.EUNAVAILABLE
 }
 
 // stamp is the point's time in ns. The remainder of the seq keeps two records of

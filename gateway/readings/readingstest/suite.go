@@ -217,7 +217,7 @@ func testDownsample(t *testing.T, s readings.Store) {
 	rs = slices.Delete(rs, 40, 50) // ten minutes of silence
 	add(t, s, rs...)
 	at := func(m int64) time.Time { return time.UnixMilli(base + m*60_000).UTC() }
-	bs, err := readings.Downsample(t.Context(), s, k, at(0), at(60), 6, 5*time.Minute)
+	bs, err := readings.Downsample(t.Context(), s, k, at(0), at(60), at(0), at(60), 6, 5*time.Minute)
 	if err != nil || len(bs) != 6 {
 		t.Fatalf("%d buckets, %v", len(bs), err)
 	}
@@ -232,7 +232,12 @@ func testDownsample(t *testing.T, s readings.Store) {
 	if !slices.Equal(bs, want) {
 		t.Fatalf("got  %+v\nwant %+v", bs, want)
 	}
-	if _, err := readings.Downsample(t.Context(), s, k, at(1), at(0), 6, time.Minute); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+	// Of a stay from 00:20 until 00:30 the buckets around it know nothing.
+	bs, err = readings.Downsample(t.Context(), s, k, at(0), at(60), at(20), at(30), 6, 5*time.Minute)
+	if err != nil || bs[1].Count != 0 || bs[2].Count != 10 || bs[3].Count != 0 {
+		t.Fatalf("a stay of ten minutes: %+v, %v", bs, err)
+	}
+	if _, err := readings.Downsample(t.Context(), s, k, at(1), at(0), at(0), at(1), 6, time.Minute); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 		t.Fatalf("backward range: %v", err)
 	}
 }

@@ -1,0 +1,89 @@
+package evidence
+
+import (
+	"context"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/ledger"
+)
+
+// faults reports void ranges and what else was raised when a device's seals came.
+func (v *Verifier) faults(ctx context.Context, d ledger.Device, scope Scope, r *report) error {
+	raised, err := v.Ledger.EvidenceFaults(ctx, d.Site, d.Agent)
+	if err != nil {
+		return err
+	}
+	for _, f := range raised {
+		if f.Kind == ledger.FaultVoid || f.Kind == ledger.FaultKeyChanged {
+			continue // void ranges are below; a changed key shows by its seals, until it is trusted
+		}
+		if !scope.includes(f.At, f.At) {
+			continue
+		}
+		if err := r.add(Finding{Kind: KindFault, Site: d.Site, Agent: d.Agent, Epoch: f.Epoch.Epoch, From: &f.At, To: &f.At,
+			Detail: f.Kind + " " + f.Subject + ": " + f.Detail}); err != nil {
+			return err
+		}
+	}
+	epochs, err := v.Ledger.Epochs(ctx, d.Site, d.Agent)
+	if err != nil {
+		return err
+	}
+	for _, e := range epochs {
+		voids, err := v.Ledger.Voids(ctx, e)
+		if err != nil {
+			return err
+		}
+		for _, x := range voids {
+			at := moment(x.ReceivedAt)
+			if !scope.includes(*at, *at) {
+				continue
+			}
+			if err := r.add(Finding{Kind: KindVoid, Site: d.Site, Agent: d.Agent, Epoch: e.Epoch, FromSeq: x.From, ToSeq: x.To, To: at,
+				Detail: "its seal was refused three times: " + x.Reason}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// includes reports whether a stretch touches the scope's times.
+func (s *Scope) includes(from, to time.Time) bool {
+	return (s.From.IsZero() || !to.Before(s.From)) && (s.To.IsZero() || from.Before(s.To))
+}
+
+// annotations lists what people have noted about a site's log, and checks that
+// nobody has changed it since.
+func (v *Verifier) annotations(ctx context.Context, site coldkeep.SiteID, scope Scope, r *report) error {
+	notes, err := v.Ledger.Annotations(ctx, site)
+	if err != nil {
+		return err
+	}
+	made, err := v.Ledger.AnnotationsMade(ctx, site)
+	if err != nil {
+		return err
+	}
+	for i := range notes {
+		a := &notes[i]
+		f := Finding{Kind: KindAnnotation, Note: true, Site: site, Agent: a.Agent, Probe: a.Probe, Epoch: a.Epoch, FromSeq: a.FromSeq, ToSeq: a.ToSeq,
+			From: &a.From, To: &a.To, Detail: a.Why, Annotation: a}
+		if a.Altered {
+			f.Kind, f.Note, f.Detail = KindNote, false, "the annotation is not what was noted, or the one before it was taken away"
+		} else if scope.Agent != "" && a.Agent != "" && a.Agent != scope.Agent || !scope.includes(a.From, a.To) {
+			continue
+		}
+		if err := r.add(f); err != nil {
+			return err
+		}
+	}
+	last := int64(0)
+	if len(notes) > 0 {
+		last = notes[len(notes)-1].N
+	}
+	if last < made {
+		return r.add(Finding{Kind: KindNote, Site: site, Detail: "the latest annotations were taken away"})
+	}
+	return nil
+}
