@@ -64,6 +64,11 @@ func (s *session) await(ctx context.Context, t mqtt.Token, d time.Duration) erro
 		return t.Error()
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.lost: // a token of a cut connection may never finish
+		if s.lostErr != nil {
+			return s.lostErr
+		}
+		return errLost
 	case <-timer.C: // Error() of a token that is not done is nil
 		return errors.New("the broker does not answer")
 	}

@@ -213,6 +213,17 @@ func (w *worker) take(ctx context.Context, ms []Message) error {
 			}
 		}
 		entry, fresh := enter(e, b, wrong, ranges)
+		if last := entry.To; ranges.Overlaps(b.Seq, last) {
+			// What was given up as lost and comes after all is as new as any.
+			lost, err := w.ledger.Lost(ctx, e)
+			if err != nil {
+				return err
+			}
+			if lost.Overlaps(b.Seq, last) {
+				entry, fresh = enter(e, b, wrong, ranges.Without(lost))
+				entry.Found = true
+			}
+		}
 		if err := w.seals.Take(ctx, now, &entry, b, wrong); err != nil {
 			return err
 		}

@@ -284,6 +284,14 @@ func TestGapBelowOldestIsLost(t *testing.T) {
 		if err != nil || fmt.Sprint(lost) != "[[1 100]]" {
 			t.Fatalf("lost %v, %v", lost, err)
 		}
+		// A batch that was under way all the time arrives after all.
+		a.send(wire.AppendBatch(nil, batch(91, 91, 12)), false)
+		s.until("the late records are stored", func() bool { return a.count() == 15 })
+		a.wantAck(105)
+		lost, err = s.led.Lost(t.Context(), ledger.Epoch{Site: "clinic", Agent: "pi-1", Epoch: epoch})
+		if err != nil || fmt.Sprint(lost) != "[[1 90]]" {
+			t.Fatalf("lost %v, %v", lost, err)
+		}
 	})
 }
 

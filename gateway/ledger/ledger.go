@@ -64,6 +64,8 @@ type Entry struct {
 	Events   []Event
 	Bad      []wire.BadRecord
 	Seals    []Seal
+	// Found says that records among From to To had been given up as lost.
+	Found bool
 	// Touched gives, for each probe with new readings, the time of the earliest, ms.
 	Touched map[coldkeep.ProbeID]int64
 	// Quarters are the starts of the quarter hours, ms, with new readings by probe.
@@ -114,6 +116,11 @@ func commit(ctx context.Context, tx *sql.Tx, now time.Time, e *Entry) (Ranges, e
 		return nil, err
 	}
 	set := old.Add(e.From, e.To)
+	if e.Found {
+		if err := found(ctx, tx, e, at); err != nil {
+			return nil, err
+		}
+	}
 	// Below oldest nothing can come any more. What is not there is lost, said so,
 	// and the watermark moves on.
 	for _, gap := range set.Missing(1, e.Oldest-1) {
@@ -166,6 +173,24 @@ func commit(ctx context.Context, tx *sql.Tx, now time.Time, e *Entry) (Ranges, e
 		ON CONFLICT (site, agent) DO UPDATE SET epoch = excluded.epoch, received_at = excluded.received_at`,
 		e.Site, e.Agent, e.Epoch.Epoch, at)
 	return set, err
+}
+
+// found takes the records of an entry off what was given up as lost.
+func found(ctx context.Context, tx *sql.Tx, e *Entry, at int64) error {
+	was, err := lost(ctx, tx, e.Epoch)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM lost WHERE site = $1 AND agent = $2 AND epoch = $3`, e.Site, e.Agent, e.Epoch.Epoch); err != nil {
+		return err
+	}
+	for _, still := range was.Without(Ranges{{e.From, e.To}}) {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO lost (site, agent, epoch, from_seq, to_seq, received_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			e.Site, e.Agent, e.Epoch.Epoch, still[0], still[1], at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func saveRanges(ctx context.Context, tx *sql.Tx, e Epoch, old, set Ranges) error {
@@ -298,9 +323,12 @@ func (l *Ledger) Agents(ctx context.Context) ([]AgentInfo, error) {
 	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Agents", "agents")
 }
 
-// Lost returns the records of an epoch that can never come.
-func (l *Ledger) Lost(ctx context.Context, e Epoch) (Ranges, error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT from_seq, to_seq FROM lost WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
+// Lost returns the records of an epoch that were given up, because the device no
+// longer had them.
+func (l *Ledger) Lost(ctx context.Context, e Epoch) (Ranges, error) { return lost(ctx, l.db.DB, e) }
+
+func lost(ctx context.Context, q querier, e Epoch) (Ranges, error) {
+	rows, err := q.QueryContext(ctx, `SELECT from_seq, to_seq FROM lost WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
 	return scanRows(rows, err, "ledger.Lost", func(r *[2]int64) []any { return []any{&r[0], &r[1]} })
 }
 

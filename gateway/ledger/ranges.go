@@ -46,6 +46,21 @@ func (r Ranges) FirstGap() (from, to int64, ok bool) {
 	return 0, 0, false
 }
 
+// Overlaps reports whether any of [from, to] is in the set.
+func (r Ranges) Overlaps(from, to int64) bool {
+	i, _ := slices.BinarySearchFunc(r, from, func(e [2]int64, t int64) int { return int(min(1, max(-1, e[1]-t))) })
+	return from <= to && i < len(r) && r[i][0] <= to
+}
+
+// Without returns the set less another.
+func (r Ranges) Without(other Ranges) Ranges {
+	var out Ranges
+	for _, e := range r {
+		out = append(out, other.Missing(e[0], e[1])...)
+	}
+	return out
+}
+
 // Missing returns what of [from, to] is not in the set.
 func (r Ranges) Missing(from, to int64) Ranges {
 	var out Ranges

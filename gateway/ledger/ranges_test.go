@@ -55,6 +55,19 @@ func TestRangesAreASet(t *testing.T) {
 				t.Fatalf("%v: Missing(%d, %d) = %v", r, lo, hi, r.Missing(lo, hi))
 			}
 		}
+		any := false
+		for s := lo; s <= hi; s++ {
+			any = any || set[s]
+		}
+		if r.Overlaps(lo, hi) != any {
+			t.Fatalf("%v: Overlaps(%d, %d) is %v", r, lo, hi, !any)
+		}
+		cut := r.Without(Ranges{}.Add(lo, hi))
+		for s := int64(1); s <= 110; s++ {
+			if want := set[s] && (s < lo || s > hi); cut.Has(s) != want {
+				t.Fatalf("%v without %d-%d is %v", r, lo, hi, cut)
+			}
+		}
 		if from, to, ok := r.FirstGap(); ok {
 			for s := from; s <= to; s++ {
 				if set[s] {
