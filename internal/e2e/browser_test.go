@@ -25,11 +25,13 @@ type demo struct {
 		Password string `json:"password"`
 		Role     string `json:"role"`
 	} `json:"people"`
+
+	process *process
 }
 
 func startDemo(t *testing.T, args ...string) demo {
 	t.Helper()
-	p := newProcess(t, "demo", append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
+	p := newProcess(t, "demo", append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", freeAddr(t), "--mqtt", freeAddr(t)}, args...)...)
 	p.start()
 	var line string
 	eventually(t, time.Minute, "the demo is up", func() error {
@@ -45,6 +47,7 @@ func startDemo(t *testing.T, args ...string) demo {
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
 		t.Fatalf("the demo said %q: %v", line, err)
 	}
+	d.process = p
 	return d
 }
 
@@ -199,6 +202,29 @@ func TestBrowserStory(t *testing.T) {
 		accessible(t, phone, path+" on a phone")
 		shot(t, phone, name)
 	}
+}
+
+// TestBrowserNoticesADeadServer kills the server under an open page: the page says
+// that what it shows is old, and is well again when the server is back.
+func TestBrowserNoticesADeadServer(t *testing.T) {
+	d := startDemo(t, "--speed", "1")
+	ctx := chromium(t, 1024, 768)
+	do(t, ctx, "sign in", chromedp.Navigate(d.URL), chromedp.WaitVisible(`input[name=username]`), chromedp.SendKeys(`input[name=username]`, "dana"),
+		chromedp.SendKeys(`input[name=password]`, d.password(t, "dana")), chromedp.Click(`main button`), chromedp.WaitVisible(`#units`))
+	visible(t, ctx, "the units have readings", "#units", "In range")
+	d.process.Kill()
+	visible(t, ctx, "the page says that it is old", "[role=status]", "Not connected")
+	accessible(t, ctx, "units without a server")
+	shot(t, ctx, "12-not-connected")
+	d.process.start()
+	eventually(t, time.Minute, "the page is well again", func() error {
+		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`Array.from(document.querySelectorAll("[role=status]")).some(e => e.checkVisibility() && e.innerText.includes("Not connected"))`))
+		if err == nil && there {
+			err = errors.New("it still says that it is not connected")
+		}
+		return err
+	})
+	visible(t, ctx, "the units are shown", "#units", "In range")
 }
 
 // TestRecordedLogOnScreen plays the real log of a home freezer through the agent

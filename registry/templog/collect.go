@@ -255,18 +255,46 @@ func (s *Service) putStatus(ctx context.Context, tx Tx, st coldkeep.ApplianceSta
 		return err
 	}
 	now := s.clock.Now()
-	since := now
-	if st.At != nil {
-		since = *st.At // for no-data: the last that came
-	}
-	before, err := tx.Unit(ctx, st.Appliance)
+	since, err := since(ctx, tx, st, now)
 	if err != nil {
 		return err
 	}
-	if before.Status != nil && before.Status.State == st.State && before.Since != nil {
-		since = *before.Since
-	}
 	return tx.PutStatus(ctx, st, since, now)
+}
+
+// since is the time from which an appliance has its state. Without data it is that
+// of the latest record, however often the state is told again; in an excursion the
+// start of the one that is open, which the state follows by the time that its rule
+// allows. Other states carry on the time at which they were first told.
+func since(ctx context.Context, tx Tx, st coldkeep.ApplianceStatus, now time.Time) (time.Time, error) {
+	if st.State == coldkeep.StateNoData && st.At != nil {
+		return *st.At, nil
+	}
+	if st.State == coldkeep.StateExcursion {
+		list, err := tx.Excursions(ctx, st.Appliance, now, now.AddDate(1, 0, 0), 100)
+		if err != nil {
+			return now, err
+		}
+		var start *time.Time
+		for i, x := range list {
+			if x.State == coldkeep.ExcursionOpen && (start == nil || x.Start.Before(*start)) {
+				start = &list[i].Start
+			}
+		}
+		if start != nil {
+			return *start, nil
+		}
+	}
+	before, err := tx.Unit(ctx, st.Appliance)
+	switch {
+	case err != nil:
+		return now, err
+	case before.Status != nil && before.Status.State == st.State && before.Since != nil:
+		return *before.Since, nil
+	case st.At != nil:
+		return *st.At, nil
+	}
+	return now, nil
 }
 
 func checkStatus(st *coldkeep.ApplianceStatus) error {

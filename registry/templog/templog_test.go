@@ -171,6 +171,21 @@ func TestStatusKeepsSince(t *testing.T) {
 			t.Errorf("row %d: %s since %s, want %s", i, u.State(), u.Since, want)
 		}
 	}
+	// Without data the latest record counts, also one that came late. An excursion
+	// counts from its start, which its rule tells only later.
+	post(noon.Add(time.Hour), coldkeep.StateNoData)
+	if u := post(noon.Add(2*time.Hour), coldkeep.StateNoData); !u.Since.Equal(noon.Add(2 * time.Hour)) {
+		t.Errorf("no data since %s", u.Since)
+	}
+	post(noon.Add(4*time.Hour), coldkeep.StateExcursion)
+	x := coldkeep.Excursion{ID: "open", Revision: 1, Appliance: "lakeside-fridge", Probe: "lakeside/pi-1/p", Kind: coldkeep.TooWarm, Rule: coldkeep.Consecutive,
+		Profile: "cdc@1", Start: noon.Add(3 * time.Hour), PeakAt: noon.Add(4 * time.Hour), Extreme: 9000, State: coldkeep.ExcursionOpen}
+	if _, err := s.PutExcursion(t.Context(), collector, x); err != nil {
+		t.Fatal(err)
+	}
+	if u := post(noon.Add(5*time.Hour), coldkeep.StateExcursion); !u.Since.Equal(x.Start) {
+		t.Errorf("in an excursion since %s", u.Since)
+	}
 	err := s.PutStatuses(t.Context(), collector, []coldkeep.ApplianceStatus{{Appliance: "lakeside-fridge", State: coldkeep.StateOK}, {Appliance: "other", State: coldkeep.StateOK}})
 	wants(t, err, coldkeep.EINVALID, "[1].appliance")
 	err = s.PutStatuses(t.Context(), collector, []coldkeep.ApplianceStatus{{Appliance: "lakeside-fridge", State: "fine"}})

@@ -36,7 +36,9 @@ func (s *server) admin(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	// The form starts with the role that may least: more is given on purpose.
 	p.Roles = slices.DeleteFunc(auth.Roles(), func(r auth.Role) bool { return r.Programme() && !who.May(auth.ManageProgramme, "") })
+	slices.Reverse(p.Roles)
 	s.render(c, http.StatusOK, "admin", &page{Title: "Set-up", Nav: "admin", Data: p})
 }
 

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,9 +53,98 @@ func alertViews(alerts []coldkeep.Alert, units []templog.Unit) []alertView {
 	return out
 }
 
+// unitAlerts are the open alerts of one unit, the worst first.
+type unitAlerts struct {
+	Appliance coldkeep.ApplianceID
+	Unit      string
+	Site      coldkeep.SiteID
+	Alerts    []alertView
+}
+
+// Worst is the alert that stands for the unit.
+func (u unitAlerts) Worst() *alertView { return &u.Alerts[0] }
+
+// Others says how many alerts the unit has besides its worst; "" for none.
+func (u unitAlerts) Others() string {
+	n := len(u.Alerts) - 1
+	if n == 0 {
+		return ""
+	}
+	word := "earlier"
+	for _, a := range u.Alerts[1:] {
+		if !a.RaisedAt.Before(u.Alerts[0].RaisedAt) {
+			word = "more"
+		}
+	}
+	return fmt.Sprintf("and %d %s", n, word)
+}
+
+// byUnit groups open alerts. A unit that is still out comes before one that is
+// back, then the one whose alert is the latest; within a unit an excursion that is
+// still out comes first, then the one farthest out of range.
+func byUnit(alerts []alertView, units []templog.Unit) []unitAlerts {
+	names := unitNames(units)
+	var out []unitAlerts
+	at := map[coldkeep.ApplianceID]int{}
+	for _, a := range alerts {
+		if !a.Open() {
+			continue
+		}
+		i, known := at[a.Appliance]
+		if !known {
+			i = len(out)
+			at[a.Appliance] = i
+			out = append(out, unitAlerts{Appliance: a.Appliance, Unit: a.Unit, Site: a.Site})
+		}
+		out[i].Alerts = append(out[i].Alerts, a)
+	}
+	for _, u := range out {
+		slices.SortStableFunc(u.Alerts, func(a, b alertView) int {
+			return cmp.Or(stillOutFirst(&a, &b), cmp.Compare(beyond(b, names), beyond(a, names)), b.RaisedAt.Compare(a.RaisedAt))
+		})
+	}
+	slices.SortStableFunc(out, func(a, b unitAlerts) int {
+		return cmp.Or(stillOutFirst(a.Worst(), b.Worst()), b.Worst().RaisedAt.Compare(a.Worst().RaisedAt))
+	})
+	return out
+}
+
+func stillOutFirst(a, b *alertView) int {
+	switch out := a.Excursion.State == coldkeep.ExcursionOpen; {
+	case out == (b.Excursion.State == coldkeep.ExcursionOpen):
+		return 0
+	case out:
+		return -1
+	}
+	return 1
+}
+
+// beyond is by how many °C an excursion went beyond its unit's range.
+func beyond(a alertView, units map[coldkeep.ApplianceID]templog.Unit) float64 {
+	u := units[a.Appliance]
+	profile, err := coldkeep.FindProfile(u.Profile)
+	if err != nil {
+		return 0
+	}
+	rules, err := profile.Unit(u.Unit)
+	if err != nil {
+		return 0
+	}
+	if a.Excursion.Kind == coldkeep.TooCold {
+		return rules.Low.Celsius() - a.Excursion.Extreme.Celsius()
+	}
+	return a.Excursion.Extreme.Celsius() - rules.High.Celsius()
+}
+
 type alertsPage struct {
 	Alerts []alertView
+	Many   []unitAlerts // units with more than one open alert
 	Away   bool
+}
+
+// several are the units with more than one open alert.
+func several(groups []unitAlerts) []unitAlerts {
+	return slices.DeleteFunc(groups, func(u unitAlerts) bool { return len(u.Alerts) < 2 })
 }
 
 func (s *server) alerts(c *gin.Context) {
@@ -67,8 +158,9 @@ func (s *server) alerts(c *gin.Context) {
 	slices.SortStableFunc(alerts, func(a, b coldkeep.Alert) int { // open ones first
 		return strings.Compare(string(b.State), string(a.State))
 	})
+	views := alertViews(alerts, units)
 	s.render(c, http.StatusOK, "alerts", &page{Title: "Alerts", Nav: "alerts",
-		Data: alertsPage{Alerts: alertViews(alerts, units), Away: err != nil}})
+		Data: alertsPage{Alerts: views, Many: several(byUnit(views, units)), Away: err != nil}})
 }
 
 // acknowledge answers an alert in the name of who is signed in. The alert is the
@@ -80,13 +172,51 @@ func (s *server) acknowledge(c *gin.Context) {
 	s.done(c, back, "Acknowledged by "+who.Name+".", err)
 }
 
-func (s *server) answerAlert(ctx context.Context, who auth.Principal, id, note string) error {
-	if len(note) > 2000 {
-		return coldkeep.Errorf(coldkeep.EINVALID, "Note: want at most 2000 characters.")
+// acknowledgeUnit answers the alerts of a unit that the form names: those that the
+// person has seen, and none that was raised since.
+func (s *server) acknowledgeUnit(c *gin.Context) {
+	who, note := principal(c), strings.TrimSpace(c.PostForm("note"))
+	back := local(c.PostForm("back"), "/alerts")
+	n, err := s.answerAlerts(c.Request.Context(), who, coldkeep.ApplianceID(c.Param("id")), c.PostFormArray("alert"), note)
+	s.done(c, back, fmt.Sprintf("%d alerts acknowledged by %s.", n, who.Name), err)
+}
+
+func (s *server) answerAlerts(ctx context.Context, who auth.Principal, unit coldkeep.ApplianceID, ids []string, note string) (int, error) {
+	if _, _, err := s.Templog.Unit(ctx, who, unit); err != nil {
+		return 0, err
 	}
+	alerts, err := s.alertList(ctx, who, true)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	n := 0
+	for _, a := range alerts {
+		if a.Appliance != unit || !slices.Contains(ids, a.ID) {
+			continue
+		}
+		if err := s.answer(ctx, who, []coldkeep.Alert{a}, a.ID, note); err != nil {
+			return n, err
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, coldkeep.Errorf(coldkeep.ECONFLICT, "These alerts have been acknowledged already.")
+	}
+	return n, nil
+}
+
+func (s *server) answerAlert(ctx context.Context, who auth.Principal, id, note string) error {
 	alerts, err := s.alertList(ctx, who, false)
 	if err != nil {
 		return unavailable(err)
+	}
+	return s.answer(ctx, who, alerts, id, note)
+}
+
+// answer acknowledges one of the alerts and records who did.
+func (s *server) answer(ctx context.Context, who auth.Principal, alerts []coldkeep.Alert, id, note string) error {
+	if len(note) > 2000 {
+		return coldkeep.Errorf(coldkeep.EINVALID, "Note: want at most 2000 characters.")
 	}
 	i := slices.IndexFunc(alerts, func(a coldkeep.Alert) bool { return a.ID == id })
 	if i < 0 {

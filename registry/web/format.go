@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,12 +23,14 @@ func functions(static *assets) template.FuncMap {
 		"limit":     limit,
 		"when":      when,
 		"clock":     clock,
+		"recent":    recent,
 		"day":       day,
 		"input":     inputTime,
 		"state":     stateWords,
 		"unit":      unitWords,
 		"kind":      kindWords,
 		"rule":      ruleWords,
+		"plain":     plainReason,
 		"actions":   actionWords,
 		"minutes":   minutes,
 		"minutesOf": func(seconds int) int { return seconds / 60 },
@@ -90,6 +93,14 @@ func when(v any, loc *time.Location) template.HTML { return timeTag(v, loc, "Jan
 // clock is when without the year, for times whose day is plain.
 func clock(v any, loc *time.Location) template.HTML { return timeTag(v, loc, "Jan 2,", "3:04 PM") }
 
+// recent is the time of day alone for a time of today, else clock.
+func recent(v any, loc *time.Location, now time.Time) template.HTML {
+	if t, ok := timeOf(v); ok && t.In(loc).Format(time.DateOnly) == now.In(loc).Format(time.DateOnly) {
+		return timeTag(v, loc, "", "3:04 PM")
+	}
+	return clock(v, loc)
+}
+
 // timeTag may be broken between date and time of day, and nowhere else.
 func timeTag(v any, loc *time.Location, date, hour string) template.HTML {
 	t, ok := timeOf(v)
@@ -98,7 +109,11 @@ func timeTag(v any, loc *time.Location, date, hour string) template.HTML {
 	}
 	// A time's own text holds nothing that HTML reads otherwise.
 	t = t.In(loc)
-	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `"><span>` + t.Format(date) + `</span> <span>` + t.Format(hour) + `</span></time>`)
+	text := `<span>` + t.Format(hour) + `</span>`
+	if date != "" {
+		text = `<span>` + t.Format(date) + `</span> ` + text
+	}
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `">` + text + `</time>`)
 }
 
 // day reads a date of the tables for people.
@@ -183,6 +198,19 @@ func minutes(m float64) string {
 		return fmt.Sprintf("%d min", n)
 	}
 	return fmt.Sprintf("%d h %d min", n/60, n%60)
+}
+
+// machineReason is how the collector words why it asks for a hold.
+var machineReason = regexp.MustCompile(`(too-warm|too-cold) by the (instant|consecutive|cumulative) rule of \S+, extreme -?[0-9.]+ °C`)
+
+// plainReason says in people's words why lots are on hold. The profile and the
+// extreme are left out: the excursion beside it has them.
+func plainReason(text string) string {
+	return machineReason.ReplaceAllStringFunc(text, func(m string) string {
+		part := machineReason.FindStringSubmatch(m)
+		how := map[coldkeep.RuleType]string{coldkeep.Instant: ", however short", coldkeep.Consecutive: " for too long in a row", coldkeep.Cumulative: " for too long in all"}
+		return kindWords(coldkeep.Kind(part[1])) + how[coldkeep.RuleType(part[2])] + "."
+	})
 }
 
 func joinedWords(how string) string {

@@ -102,11 +102,16 @@ type flash struct {
 	Error bool
 }
 
-// banner is the open alerts at the top of every page.
+// banner is the open alerts at the top of every page: of a few units, so that it
+// leaves room for the page, and a count of the rest.
 type banner struct {
-	Alerts []alertView
-	Away   bool
+	Units []unitAlerts
+	More  int // open alerts of units that are not shown
+	Away  bool
 }
+
+// bannerUnits is how many units the banner shows.
+const bannerUnits = 3
 
 // render writes a page for the person who is signed in.
 func (s *server) render(c *gin.Context, status int, name string, p *page) {
@@ -157,7 +162,13 @@ func (s *server) furnish(ctx context.Context, p *page) error {
 		p.Banner = &banner{Away: true}
 		return nil
 	}
-	p.Banner = &banner{Alerts: alertViews(alerts, units)}
+	p.Banner = &banner{Units: byUnit(alertViews(alerts, units), units)}
+	if len(p.Banner.Units) > bannerUnits {
+		for _, u := range p.Banner.Units[bannerUnits:] {
+			p.Banner.More += len(u.Alerts)
+		}
+		p.Banner.Units = p.Banner.Units[:bannerUnits]
+	}
 	return nil
 }
 

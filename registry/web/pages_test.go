@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -264,6 +265,70 @@ func TestStaticFiles(t *testing.T) {
 	for _, path := range []string{"/static/nothing.js", "/static/../web.go", "/static/"} {
 		if r := b.get(path); r.status == 200 {
 			t.Errorf("%s: %d", path, r.status)
+		}
+	}
+}
+
+// Many open alerts leave room for the page: a few units with their worst alert, and
+// a count of the rest. All of a unit's alerts can be answered at once, but only
+// those that the person has seen.
+func TestManyAlerts(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	now := time.Now().UTC().Truncate(time.Second)
+	s.fake.alerts = nil
+	for i := range 5 {
+		unit := coldkeep.ApplianceID(fmt.Sprintf("fridge-%d", i))
+		s.must(s.log.AddAppliance(t.Context(), system, coldkeep.Appliance{ID: unit, Site: "lakeside", Name: fmt.Sprintf("Fridge no. %d", i), Unit: coldkeep.Refrigerator, Profile: "cdc", InService: true}))
+		for j := range 3 {
+			start := now.Add(-time.Duration(10*i+j+1) * time.Hour)
+			end := start.Add(time.Minute)
+			x := coldkeep.Excursion{ID: fmt.Sprintf("x%d-%d", i, j), Appliance: unit, Kind: coldkeep.TooWarm, Extreme: coldkeep.Temperature(9000 + 100*j), Start: start, End: &end, State: coldkeep.ExcursionClosed}
+			if i == 4 && j == 0 {
+				x.End, x.State = nil, coldkeep.ExcursionOpen
+			}
+			s.fake.alerts = append(s.fake.alerts, coldkeep.Alert{ID: fmt.Sprintf("a%d-%d", i, j), Site: "lakeside", Appliance: unit, Excursion: x, State: coldkeep.AlertOpen, RaisedAt: start})
+		}
+	}
+	b := s.as("nurse")
+	page := b.page("/lots", "Fridge no. 4 : Too warm, 9.0 °C", "and 2 earlier", "Fridge no. 0 : Too warm, 9.2 °C", "and 2 more", "6 more alerts", "!Fridge no. 2 :", "!Fridge no. 3 :")
+	if strings.Index(page, ">Fridge no. 4</a>") > strings.Index(page, ">Fridge no. 0</a>") {
+		t.Error("the unit that is still out is not the first")
+	}
+	b.page("/alerts", "Fridge no. 3 : 3 open alerts")
+	b.page("/units/fridge-3", "Acknowledge all of this unit")
+	seen := url.Values{"alert": {"a3-0", "a3-1", "a0-0", "nothing"}, "note": {"Door"}, "back": {"/alerts"}}
+	if r := s.as("view-only").post("/units/fridge-3/acknowledge", seen); r.status != http.StatusForbidden {
+		t.Errorf("by one who may only view: %d", r.status)
+	}
+	if r := b.post("/units/northgate-fridge/acknowledge", seen); r.status != http.StatusNotFound {
+		t.Errorf("another clinic's: %d", r.status)
+	}
+	if r := b.post("/units/fridge-3/acknowledge", seen); r.status != 303 || r.header.Get("Location") != "/alerts" {
+		t.Errorf("%d %s", r.status, r.header.Get("Location"))
+	}
+	b.page("/alerts", "2 alerts acknowledged by The nurse.", "!Fridge no. 3 : 3 open", "Fridge no. 0 : 3 open alerts")
+	for _, a := range s.fake.alerts {
+		if answered := a.State == coldkeep.AlertAcknowledged; answered != (a.ID == "a3-0" || a.ID == "a3-1") {
+			t.Errorf("%s: answered %v", a.ID, answered)
+		}
+	}
+	b.post("/units/fridge-3/acknowledge", seen)
+	b.page("/alerts", "acknowledged already")
+	trail := s.as("practice-manager").page("/trail")
+	if n := strings.Count(trail, "alert.acknowledge"); n != 2 {
+		t.Errorf("%d entries in the trail", n)
+	}
+}
+
+func TestReasonInPlainWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"too-warm by the consecutive rule of cdc@1, extreme 12.6 °C":         "Too warm for too long in a row.",
+		"Earlier. too-cold by the instant rule of my-own@2, extreme -0.7 °C": "Earlier. Too cold, however short.",
+		"The power was cut": "The power was cut",
+	} {
+		if got := plainReason(text); got != want {
+			t.Errorf("%q: %q", text, got)
 		}
 	}
 }

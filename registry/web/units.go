@@ -155,6 +155,7 @@ type unitPage struct {
 	FromLog     bool // the collector does not answer, the chart is the registry's own log
 	DataURL     string
 	Excursions  []excursionRow
+	Many        []unitAlerts // the unit, when it has more than one open alert
 	Intervals   []coldkeep.Interval
 	LogFrom     time.Time
 	Assignments []coldkeep.Assignment
@@ -257,7 +258,7 @@ func (s *server) unit(c *gin.Context) {
 	}
 	p.Wide = drawChart(d, p.Loc, wideChart)
 	p.Narrow = drawChart(d, p.Loc, narrowChart)
-	if p.Excursions, err = s.excursionRows(ctx, c, d, now); err != nil {
+	if p.Excursions, p.Many, err = s.excursionRows(ctx, c, d, now); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -276,18 +277,23 @@ func (s *server) unit(c *gin.Context) {
 }
 
 // excursionRows lists the unit's excursions of all time, the latest first, with
-// their alerts when the collector answers.
-func (s *server) excursionRows(ctx context.Context, c *gin.Context, d drawn, now time.Time) ([]excursionRow, error) {
+// their alerts when the collector answers, and the unit's open alerts when there
+// are several.
+func (s *server) excursionRows(ctx context.Context, c *gin.Context, d drawn, now time.Time) ([]excursionRow, []unitAlerts, error) {
 	who := principal(c)
 	all, err := s.Templog.Excursions(ctx, who, d.unit.ID, time.UnixMilli(0), now.AddDate(1, 0, 0), 100)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var many []unitAlerts
 	byExcursion := map[string]*alertView{}
 	if alerts, err := s.alertList(ctx, who, false); err == nil {
-		for _, a := range alertViews(alerts, []templog.Unit{d.unit}) {
+		alerts = slices.DeleteFunc(alerts, func(a coldkeep.Alert) bool { return a.Appliance != d.unit.ID })
+		views := alertViews(alerts, []templog.Unit{d.unit})
+		for _, a := range views {
 			byExcursion[a.Excursion.ID] = &a
 		}
+		many = several(byUnit(views, []templog.Unit{d.unit}))
 	}
 	out := make([]excursionRow, len(all))
 	for i, x := range all {
@@ -296,7 +302,7 @@ func (s *server) excursionRows(ctx context.Context, c *gin.Context, d drawn, now
 			Shown: slices.ContainsFunc(d.excursions, func(y coldkeep.Excursion) bool { return x.ID == y.ID }),
 		}
 	}
-	return out, nil
+	return out, many, nil
 }
 
 // chartData is what the script draws a chart from; times are seconds since 1970.

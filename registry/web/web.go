@@ -146,6 +146,7 @@ func (s *server) engine() *gin.Engine {
 	in.GET("/units", s.units)
 	in.GET("/units/:id", s.unit)
 	in.GET("/units/:id/data.json", s.unitData)
+	in.POST("/units/:id/acknowledge", s.acknowledgeUnit)
 	in.GET("/alerts", s.alerts)
 	in.POST("/alerts/:id/acknowledge", s.acknowledge)
 	in.GET("/lots", s.lots)

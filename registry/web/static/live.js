@@ -84,13 +84,15 @@
   };
 
   // What a person sees when the server is gone: since when, and grey cards.
-  let heard = Date.now(), ticked = heard, lost = false;
+  let heard = Date.now(), ticked = heard, woke = heard, lost = false;
   const notice = document.getElementById("lost");
+  // The server's clock is the one that the page's times are of; this one may be off.
+  let ahead = (Number(notice?.dataset.now) || heard) - heard;
   const show = () => {
     document.documentElement.classList.toggle("is-lost", lost);
     if (!notice) return;
     const zone = notice.dataset.zone || undefined;
-    notice.textContent = lost ? "Not connected since " + new Date(heard).toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit", timeZone: zone }) +
+    notice.textContent = lost ? "Not connected since " + new Date(heard + ahead).toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit", timeZone: zone }) +
       ". Temperatures on this page may be old." : "";
   };
   const sign = () => {
@@ -114,6 +116,7 @@
         if (fresh) update(part, fresh);
       }
       sign();
+      ahead = (Number(page.getElementById("lost")?.dataset.now) || heard) - heard;
     } catch { /* away: the stream comes back by itself, and so does the next look */
     } finally {
       busy = false;
@@ -142,11 +145,11 @@
     setInterval(() => { if (!document.hidden) soon(); }, slow);
     setInterval(() => {
       const now = Date.now();
-      const slept = now - ticked > silence; // the computer, or this page, was asleep: ask before saying anything
+      if (now - ticked > silence) woke = now; // the computer, or this page, was asleep: ask before saying anything
       ticked = now;
       if (document.hidden) return;
       if (now - heard > silence / 2) soon();
-      if (now - heard > silence && !slept && !lost) { lost = true; show(); }
+      if (now - Math.max(heard, woke) > silence && !lost) { lost = true; show(); }
     }, 1000);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { ticked = 0; soon(); } });
     addEventListener("pagehide", () => stream.close());
