@@ -55,7 +55,7 @@ func run(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()     // it is a temporary folder
 	if err := os.Chmod(dir, 0o755); err != nil { // Mosquitto becomes another user
 		return err
 	}

@@ -166,7 +166,7 @@ func repeat(n int, c coldkeep.Temperature) []coldkeep.Temperature {
 // Hand-computed cases of the CDC rules, at each boundary and one step to each side.
 func TestCDCBoundaries(t *testing.T) {
 	log, act := []coldkeep.Action{"log"}, []coldkeep.Action{"log", "alert", "hold"}
-	day := func(temps ...[]coldkeep.Temperature) []coldkeep.Temperature { return slices.Concat(temps...) }
+	day := slices.Concat[[]coldkeep.Temperature]
 	for _, c := range []struct {
 		name    string
 		unit    coldkeep.Unit

@@ -304,7 +304,7 @@ func write(c *gin.Context, status int, code, detail string) {
 func (s *server) recovered(c *gin.Context) {
 	defer func() {
 		if r := recover(); r != nil {
-			if r == http.ErrAbortHandler {
+			if err, ok := r.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(r)
 			}
 			s.Log.Error("registry api panic", "route", c.FullPath(), "panic", r)

@@ -62,15 +62,6 @@ func text(p *string) string {
 	return *p
 }
 
-func day(t testing.TB, s string) Date {
-	t.Helper()
-	d, err := optional(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // published gives the folder of CDC's data beside the checkout, or skips.
 func published(t testing.TB) string {
 	dir := "../../../shared/data/cdsi"

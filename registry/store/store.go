@@ -177,7 +177,6 @@ func flag(b bool) int64 {
 	return 0
 }
 
-func text(s scanner) (v string, err error)  { return v, s.Scan(&v) }
 func number(s scanner) (v int64, err error) { return v, s.Scan(&v) }
 func milli(t coldkeep.Temperature) sql.NullInt64 {
 	return sql.NullInt64{Int64: int64(t), Valid: t.Known()}

@@ -9,7 +9,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
-	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -231,5 +230,5 @@ func (s *server) trail(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "trail", &page{Title: "Audit trail", Nav: "trail", Data: []audit.Entry(entries)})
+	s.render(c, http.StatusOK, "trail", &page{Title: "Audit trail", Nav: "trail", Data: entries})
 }

@@ -81,7 +81,7 @@ func NewPlayer(name string, r io.Reader, cfg PlayerConfig) (*Player, error) {
 		next, err := in.Next()
 		var bad *RowError
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			slices.SortStableFunc(p.rows, func(a, b row) int { return cmp.Compare(a.at, b.at) })
 			return p, nil
 		case errors.As(err, &bad):

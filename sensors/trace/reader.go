@@ -83,7 +83,7 @@ func NewReader(name string, r io.Reader) (*Reader, error) {
 		_, _ = t.in.Discard(3) // just peeked
 	}
 	header, err := t.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "%s: the file is empty; want a header with the columns time, celsius and probe", name)
 	}
 	if err != nil {
@@ -166,7 +166,7 @@ func (t *Reader) next() ([]string, error) {
 		if strings.TrimSpace(text) != "" {
 			return t.split(text)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
 		}
 	}

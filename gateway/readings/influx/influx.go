@@ -148,7 +148,7 @@ func appendLine(b *strings.Builder, r *coldkeep.Reading) {
 
 // flux is the start of every query: the points of a series in [from, to) ns.
 func (s *Store) flux(k coldkeep.Series, from, to int64) string {
-	q := func(v string) string { return strconv.Quote(v) }
+	q := strconv.Quote
 	return "from(bucket: " + q(s.bucket) + ")" +
 		" |> range(start: " + nano(from) + ", stop: " + nano(to) + ")" +
 		" |> filter(fn: (r) => r._measurement == " + q(measurement) +

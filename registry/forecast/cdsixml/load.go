@@ -78,7 +78,7 @@ func decode(fsys fs.FS, name, root string, into any) error {
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EINVALID, "cdsixml.Load", "%s cannot be opened", name)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	dec := xml.NewDecoder(f)
 	for {
 		tok, err := dec.Token()
