@@ -160,7 +160,7 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 	}
 	defer func() { _ = res.Body.Close() }() // only read from
 	// What is left unread would close the connection; what is endless is cut.
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // the status has been read
 	return judge(res.StatusCode)
 }
 
