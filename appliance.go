@@ -37,14 +37,68 @@ type Appliance struct {
 	Unit      Unit        `json:"unit"`
 	Profile   string      `json:"profile"` // such as "cdc"
 	InService bool        `json:"in_service"`
+	Limits    *Limits     `json:"limits,omitempty"` // the site's own range, absent: the profile's
 }
+
+// Limits are a site's own range for an appliance. A range inside the profile's
+// needs no reason; one that reaches beyond it does, and is recorded with it.
+type Limits struct {
+	Low    Threshold `json:"low"`
+	High   Threshold `json:"high"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Role is what a probe stands for in its appliance.
+type Role string
+
+// The roles. A probe without one stands for the vaccine.
+const (
+	RoleVaccine Role = "vaccine" // buffered, as cold as the vaccine: its excursions alarm and hold
+	RoleAir     Role = "air"     // quicker than the vaccine: it only warns
+)
 
 // Assignment says that a probe stood in an appliance over a span of time.
 type Assignment struct {
 	Series
 	Appliance ApplianceID `json:"appliance"`
+	Role      Role        `json:"role,omitempty"` // "" is RoleVaccine
 	From      time.Time   `json:"from"`
 	To        *time.Time  `json:"to"` // absent: still there
+}
+
+// Context is what people or devices know about a stretch of an appliance's time. It
+// is noted beside what the readings say and never erases it; only while a unit is
+// out of service, with no vaccine in it, are its readings not judged.
+type Context struct {
+	ID        string      `json:"id"`
+	Appliance ApplianceID `json:"appliance"`
+	Kind      ContextKind `json:"kind"`
+	From      time.Time   `json:"from"`
+	To        *time.Time  `json:"to"` // absent: goes on
+	Note      string      `json:"note,omitempty"`
+	By        string      `json:"by,omitempty"` // a person's or a device's name
+}
+
+// ContextKind is what a Context says.
+type ContextKind string
+
+// The kinds of context.
+const (
+	ContextOutOfService ContextKind = "out-of-service"
+	ContextWarmUp       ContextKind = "warm-up" // running to temperature after set-up
+	ContextDefrost      ContextKind = "defrost" // planned
+	ContextDoorOpen     ContextKind = "door-open"
+	ContextTransport    ContextKind = "transport" // the unit or its vaccine is on the road
+	ContextPowerLost    ContextKind = "power-lost"
+)
+
+// Calibration is what a probe's certificate says.
+type Calibration struct {
+	Series
+	Offset      Temperature      `json:"offset_c"`        // added to what the probe says
+	Table       [][2]Temperature `json:"table,omitempty"` // [at, offset]: instead of Offset, interpolated
+	Certificate string           `json:"certificate,omitempty"`
+	Expires     string           `json:"expires,omitempty"` // ISO date
 }
 
 // Covers reports whether at lies in the span [From, To).
@@ -76,6 +130,9 @@ type Mirror struct {
 	Assignments []Assignment `json:"assignments"`
 	Devices     []Device     `json:"devices"`
 	OnCall      []OnCall     `json:"on_call"`
+
+	Contexts     []Context     `json:"contexts,omitempty"`
+	Calibrations []Calibration `json:"calibrations,omitempty"`
 }
 
 // Appliance finds an appliance by id.

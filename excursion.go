@@ -12,6 +12,10 @@ const (
 	TooCold     Kind = "too-cold"
 	SensorFault Kind = "sensor-fault"
 	NoData      Kind = "no-data"
+
+	// DeviceFault is a device that sends what cannot be read or not be trusted. It
+	// belongs to no appliance.
+	DeviceFault Kind = "device-fault"
 )
 
 // ExcursionState is where an excursion stands.
@@ -24,16 +28,18 @@ const (
 	ExcursionWithdrawn ExcursionState = "withdrawn" // late readings showed that it was none
 )
 
-// Excursion is a time an appliance stood out of range, as one probe saw it, in
-// one revision. Late readings make a later revision; none is overwritten.
+// Excursion is a time in which an appliance stood out of range, or in which nobody
+// can say how it stood: no-data and sensor-fault are told the same way, with no
+// rule, extreme and minutes, once they last as long as the profile allows. It is
+// one revision: late readings make a later one; none is overwritten.
 type Excursion struct {
 	ID         string         `json:"id"`
 	Revision   int            `json:"revision"` // from 1
 	Site       SiteID         `json:"site"`
 	Appliance  ApplianceID    `json:"appliance"`
-	Probe      string         `json:"probe"` // "site/agent/probe"
-	Kind       Kind           `json:"kind"`  // too-warm or too-cold
-	Rule       RuleType       `json:"rule"`  // the rule that asked for most
+	Probe      string         `json:"probe"` // "site/agent/probe" of the one that went furthest
+	Kind       Kind           `json:"kind"`
+	Rule       RuleType       `json:"rule"` // the rule that asked for most
 	Profile    string         `json:"profile"`
 	Start      time.Time      `json:"start"`
 	End        *time.Time     `json:"end"` // null while open
@@ -43,6 +49,24 @@ type Excursion struct {
 	Actions    []Action       `json:"actions"`
 	State      ExcursionState `json:"state"`
 	Reason     string         `json:"reason,omitempty"` // why this revision was made
+
+	// DegreeMinutes is the area between the trace and the edge of the range, in °C·min.
+	DegreeMinutes float64 `json:"degree_minutes,omitempty"`
+	// MKT is the mean kinetic temperature from start to end (USP <1160>), for too-warm
+	// only and for information: nothing is decided by it, and freezing is never averaged.
+	MKT *Temperature `json:"mkt_c,omitempty"`
+	// Witnesses are the probes that stood in the appliance meanwhile.
+	Witnesses []Witness `json:"witnesses,omitempty"`
+	// Contexts are the kinds of context that it touches.
+	Contexts []ContextKind `json:"contexts,omitempty"`
+}
+
+// Witness is what one probe saw of an excursion.
+type Witness struct {
+	Probe   string      `json:"probe"` // "site/agent/probe"
+	Role    Role        `json:"role"`
+	Out     bool        `json:"out"`       // it was out of range itself
+	Extreme Temperature `json:"extreme_c"` // its warmest or coldest; null when it gave nothing
 }
 
 // Has reports whether the excursion calls for action a.

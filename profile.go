@@ -70,12 +70,15 @@ func (r *Rule) Out(t Temperature) bool {
 
 // UnitRules are the rules of a profile for one type of unit.
 type UnitRules struct {
-	Low         Threshold `json:"low"`  // lowest temperature in range
-	High        Threshold `json:"high"` // highest temperature in range
-	CloseAfter  int       `json:"close_after_min"`
-	MaxGap      int       `json:"max_gap_min"` // a longer silence is a gap, neither in nor out
-	Rules       []Rule    `json:"rules"`
-	RangeSource string    `json:"range_source"`
+	Low        Threshold `json:"low"`  // lowest temperature in range
+	High       Threshold `json:"high"` // highest temperature in range
+	CloseAfter int       `json:"close_after_min"`
+	MaxGap     int       `json:"max_gap_min"` // a longer silence is a gap, neither in nor out
+	// NoDataAlert is how long an appliance may be without a reading that can be believed
+	// until a person is called.
+	NoDataAlert int    `json:"no_data_alert_min"`
+	Rules       []Rule `json:"rules"`
+	RangeSource string `json:"range_source"`
 }
 
 // Out tells whether t, which must be known, is out of range and to which side;
@@ -158,6 +161,9 @@ func (p *Profile) validate() error {
 		}
 		if u.CloseAfter < 1 || u.MaxGap < 1 {
 			return Errorf(EINVALID, "%s: close_after_min and max_gap_min must be at least 1", at)
+		}
+		if u.NoDataAlert < u.MaxGap {
+			return Errorf(EINVALID, "%s: no_data_alert_min %d is below max_gap_min %d", at, u.NoDataAlert, u.MaxGap)
 		}
 		for i := range u.Rules {
 			if err := u.Rules[i].validate(); err != nil {

@@ -25,6 +25,7 @@ func drawUnit(t *rapid.T) *coldkeep.UnitRules {
 	}
 	u.CloseAfter = rapid.IntRange(1, 20).Draw(t, "close")
 	u.MaxGap = rapid.IntRange(5, 40).Draw(t, "gap")
+	u.NoDataAlert = u.MaxGap
 	all := []coldkeep.Action{coldkeep.ActionLog, coldkeep.ActionWarn, coldkeep.ActionAlert, coldkeep.ActionHold}
 	for i := range rapid.IntRange(0, 6).Draw(t, "rules") {
 		r := coldkeep.Rule{Source: "test", OrAt: rapid.Bool().Draw(t, fmt.Sprint("orat", i)),
@@ -219,7 +220,7 @@ func TestCDCBoundaries(t *testing.T) {
 // A Fahrenheit limit is compared exactly: 46 °F is 7.777… °C, so 7.777 is in range
 // and 7.778 is not; 36 °F is 2.222… °C.
 func TestFahrenheitIsExact(t *testing.T) {
-	u := &coldkeep.UnitRules{Low: milli(36_000, 'F'), High: milli(46_000, 'F'), CloseAfter: 10, MaxGap: 30}
+	u := &coldkeep.UnitRules{Low: milli(36_000, 'F'), High: milli(46_000, 'F'), CloseAfter: 10, MaxGap: 30, NoDataAlert: 60}
 	p := &coldkeep.Profile{Name: "f", Version: 1, Units: map[coldkeep.Unit]*coldkeep.UnitRules{coldkeep.Refrigerator: u}}
 	r, err := Compile(p, coldkeep.Refrigerator)
 	if err != nil {
