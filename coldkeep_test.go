@@ -87,7 +87,7 @@ func TestProfiles(t *testing.T) {
 
 // A wrong profile is refused with the place and the reason.
 func TestWrongProfiles(t *testing.T) {
-	const good = `{"name":"x","version":1,"title":"X","retention_years":3,"units":{"refrigerator":{"low":"2C","high":"8C","range_source":"s","close_after_min":10,"max_gap_min":30,
+	const good = `{"name":"x","version":1,"title":"X","retention_years":3,"units":{"refrigerator":{"low":"2C","high":"8C","range_source":"s","close_after_min":10,"max_gap_min":30,"no_data_alert_min":60,
 		"rules":[{"kind":"too-warm","type":"consecutive","beyond":"8C","minutes":30,"actions":["log"],"source":"s"}]}}}`
 	if _, err := coldkeep.ParseProfile([]byte(good)); err != nil {
 		t.Fatal(err)
