@@ -39,6 +39,7 @@ type Excursion struct {
 	Appliance  ApplianceID    `json:"appliance"`
 	Probe      string         `json:"probe"` // "site/agent/probe" of the one that went furthest
 	Kind       Kind           `json:"kind"`
+	Role       Role           `json:"role,omitempty"` // of the probes that saw it; an air probe's only warns
 	Rule       RuleType       `json:"rule"` // the rule that asked for most
 	Profile    string         `json:"profile"`
 	Start      time.Time      `json:"start"`
@@ -67,6 +68,12 @@ type Witness struct {
 	Role    Role        `json:"role"`
 	Out     bool        `json:"out"`       // it was out of range itself
 	Extreme Temperature `json:"extreme_c"` // its warmest or coldest; null when it gave nothing
+}
+
+// Verdict is what one profile says of the time of an excursion.
+type Verdict struct {
+	Profile    string      `json:"profile"` // name@version
+	Excursions []Excursion `json:"excursions"`
 }
 
 // Has reports whether the excursion calls for action a.

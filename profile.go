@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -68,17 +70,30 @@ func (r *Rule) Out(t Temperature) bool {
 	return c > 0 || c == 0 && r.OrAt
 }
 
+// EventRule is a line of a profile about what a device reports beside temperatures:
+// an open door, lost power.
+type EventRule struct {
+	Event   ContextKind `json:"event"`   // door-open or power-lost
+	Minutes int         `json:"minutes"` // met when it lasts longer than this
+	Actions []Action    `json:"actions"`
+	Source  string      `json:"source"`
+}
+
 // UnitRules are the rules of a profile for one type of unit.
 type UnitRules struct {
 	Low        Threshold `json:"low"`  // lowest temperature in range
 	High       Threshold `json:"high"` // highest temperature in range
 	CloseAfter int       `json:"close_after_min"`
 	MaxGap     int       `json:"max_gap_min"` // a longer silence is a gap, neither in nor out
+	// LoggingInterval is how far apart a logger's readings may be by the programme, in
+	// minutes; 0 when it does not say.
+	LoggingInterval int `json:"logging_interval_min,omitempty"`
 	// NoDataAlert is how long an appliance may be without a reading that can be believed
 	// until a person is called.
-	NoDataAlert int    `json:"no_data_alert_min"`
-	Rules       []Rule `json:"rules"`
-	RangeSource string `json:"range_source"`
+	NoDataAlert int         `json:"no_data_alert_min"`
+	Rules       []Rule      `json:"rules"`
+	Events      []EventRule `json:"events,omitempty"`
+	RangeSource string      `json:"range_source"`
 }
 
 // Out tells whether t, which must be known, is out of range and to which side;
@@ -103,14 +118,65 @@ func (u *UnitRules) CloseAfterDuration() time.Duration {
 // as continuous record.
 func (u *UnitRules) MaxGapDuration() time.Duration { return time.Duration(u.MaxGap) * time.Minute }
 
+// Within gives the rules with a site's own range: it takes the place of the
+// profile's range, and of the limit of each rule that begins at the edge which it
+// moves. Rules with a limit of their own, such as the freezing line, stay. A range
+// that is none, or that reaches beyond the profile's without a reason, is EINVALID.
+func (u *UnitRules) Within(l *Limits) (*UnitRules, error) {
+	if err := validRange(l.Low, l.High); err != nil {
+		return nil, err
+	}
+	if (l.Low.exact() < u.Low.exact() || l.High.exact() > u.High.exact()) && strings.TrimSpace(l.Reason) == "" {
+		return nil, Errorf(EINVALID, "the site's range %v to %v reaches beyond the profile's, %v to %v: that needs a reason", l.Low, l.High, u.Low, u.High)
+	}
+	out := *u
+	out.Low, out.High = l.Low, l.High
+	out.Rules = slices.Clone(u.Rules)
+	for i := range out.Rules {
+		switch r := &out.Rules[i]; {
+		case r.Kind == TooWarm && r.Beyond.exact() == u.High.exact():
+			r.Beyond = l.High
+		case r.Kind == TooCold && r.Beyond.exact() == u.Low.exact():
+			r.Beyond = l.Low
+		}
+	}
+	return &out, nil
+}
+
+// exact gives a threshold in 9000ths of °C above -17.7… °C (0 °F), which is whole in
+// both scales, for comparing two thresholds.
+func (th Threshold) exact() int64 {
+	if th.Scale == ScaleFahrenheit {
+		return 5 * th.Milli
+	}
+	return 9*th.Milli + 160_000
+}
+
+func validRange(low, high Threshold) error {
+	for _, th := range []Threshold{low, high} {
+		if th.Scale != ScaleCelsius && th.Scale != ScaleFahrenheit {
+			return Errorf(EINVALID, "range: low and high are both needed, as \"2C\" or \"36F\"")
+		}
+	}
+	if low.Scale != high.Scale || low.Milli >= high.Milli {
+		return Errorf(EINVALID, "range %v to %v: want one unit and low below high", low, high)
+	}
+	return nil
+}
+
 // Profile is a jurisdiction's rules as published, in one version. A change of a
 // number is a new version; an excursion records the version that judged it.
 type Profile struct {
-	Name          string              `json:"name"`
-	Version       int                 `json:"version"`
-	Title         string              `json:"title"`
-	RetentionYear int                 `json:"retention_years"`
-	Units         map[Unit]*UnitRules `json:"units"`
+	Name          string `json:"name"`
+	Version       int    `json:"version"`
+	Title         string `json:"title"`
+	RetentionYear int    `json:"retention_years"`
+	// RecalibrateYears is how long a probe's certificate holds by the programme, when it
+	// says so and the certificate does not.
+	RecalibrateYears int `json:"recalibrate_years,omitempty"`
+	// Notes are what the programme asks beside its rules, each with its source.
+	Notes []string            `json:"notes,omitempty"`
+	Units map[Unit]*UnitRules `json:"units"`
 }
 
 // Ref is name@version, as excursions record it.
@@ -141,12 +207,18 @@ func ParseProfile(b []byte) (*Profile, error) {
 	return &p, nil
 }
 
+// profileName keeps a reference, name@version+site, readable in one way.
+var profileName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
 func (p *Profile) validate() error {
-	if p.Name == "" || p.Version < 1 {
-		return Errorf(EINVALID, "profile %q: a name and a version from 1 are needed", p.Name)
+	if !profileName.MatchString(p.Name) || p.Version < 1 {
+		return Errorf(EINVALID, "profile %q: a name of a-z, 0-9 and - and a version from 1 are needed", p.Name)
 	}
 	if p.RetentionYear < 3 {
 		return Errorf(EINVALID, "profile %s: retention_years %d is below the three years that every programme asks", p.Ref(), p.RetentionYear)
+	}
+	if p.RecalibrateYears < 0 || p.RecalibrateYears > 10 {
+		return Errorf(EINVALID, "profile %s: recalibrate_years %d: want up to 10", p.Ref(), p.RecalibrateYears)
 	}
 	if len(p.Units) == 0 {
 		return Errorf(EINVALID, "profile %s: no units", p.Ref())
@@ -156,19 +228,50 @@ func (p *Profile) validate() error {
 		if _, err := ParseUnit(string(unit)); err != nil {
 			return Errorf(EINVALID, "profile %s: %s", p.Ref(), ErrorMessage(err))
 		}
-		if u.Low.Scale != u.High.Scale || u.Low.Milli >= u.High.Milli {
-			return Errorf(EINVALID, "%s: range %v to %v: want one unit and low below high", at, u.Low, u.High)
+		if u == nil {
+			return Errorf(EINVALID, "%s: no rules", at)
 		}
-		if u.CloseAfter < 1 || u.MaxGap < 1 {
-			return Errorf(EINVALID, "%s: close_after_min and max_gap_min must be at least 1", at)
+		if err := u.validate(); err != nil {
+			return Errorf(EINVALID, "%s%s", at, ErrorMessage(err))
 		}
-		if u.NoDataAlert < u.MaxGap {
-			return Errorf(EINVALID, "%s: no_data_alert_min %d is below max_gap_min %d", at, u.NoDataAlert, u.MaxGap)
+	}
+	return nil
+}
+
+// longestGap bounds max_gap_min: a record with a hole of a day is no record.
+const longestGap = 24 * 60
+
+// longestRule bounds what a rule counts, in minutes: a year.
+const longestRule = 365 * 24 * 60
+
+// validate returns an error whose message begins with ": " or with the place.
+func (u *UnitRules) validate() error {
+	if err := validRange(u.Low, u.High); err != nil {
+		return Errorf(EINVALID, ": %s", ErrorMessage(err))
+	}
+	if u.RangeSource == "" {
+		return Errorf(EINVALID, ": no range_source")
+	}
+	if u.CloseAfter < 1 || u.MaxGap < 1 || u.CloseAfter > longestGap || u.MaxGap > longestGap {
+		return Errorf(EINVALID, ": close_after_min and max_gap_min must be from 1 to %d", longestGap)
+	}
+	if u.LoggingInterval < 0 || u.LoggingInterval > u.MaxGap {
+		return Errorf(EINVALID, ": logging_interval_min %d: want up to max_gap_min %d, or each pause between two readings is a gap", u.LoggingInterval, u.MaxGap)
+	}
+	if u.NoDataAlert < u.MaxGap {
+		return Errorf(EINVALID, ": no_data_alert_min %d is below max_gap_min %d", u.NoDataAlert, u.MaxGap)
+	}
+	if u.NoDataAlert > longestRule {
+		return Errorf(EINVALID, ": no_data_alert_min %d: want up to %d, a year", u.NoDataAlert, longestRule)
+	}
+	for i := range u.Rules {
+		if err := u.Rules[i].validate(); err != nil {
+			return Errorf(EINVALID, ", rule %d: %s", i+1, ErrorMessage(err))
 		}
-		for i := range u.Rules {
-			if err := u.Rules[i].validate(); err != nil {
-				return Errorf(EINVALID, "%s, rule %d: %s", at, i+1, ErrorMessage(err))
-			}
+	}
+	for i := range u.Events {
+		if err := u.Events[i].validate(); err != nil {
+			return Errorf(EINVALID, ", event rule %d: %s", i+1, ErrorMessage(err))
 		}
 	}
 	return nil
@@ -194,15 +297,38 @@ func (r *Rule) validate() error {
 	default:
 		return Errorf(EINVALID, "type %q: want instant, consecutive or cumulative", r.Type)
 	}
-	if len(r.Actions) == 0 {
+	if r.Minutes > longestRule || r.Window > longestRule/60 {
+		return Errorf(EINVALID, "minutes %d, window_h %d: want up to a year", r.Minutes, r.Window)
+	}
+	if r.Beyond.Scale != ScaleCelsius && r.Beyond.Scale != ScaleFahrenheit {
+		return Errorf(EINVALID, "no beyond")
+	}
+	return validAsk(r.Actions, r.Source)
+}
+
+func (r *EventRule) validate() error {
+	if r.Event != ContextDoorOpen && r.Event != ContextPowerLost {
+		return Errorf(EINVALID, "event %q: want door-open or power-lost", r.Event)
+	}
+	if r.Minutes < 1 || r.Minutes > longestRule {
+		return Errorf(EINVALID, "an event rule has minutes, up to a year of them")
+	}
+	return validAsk(r.Actions, r.Source)
+}
+
+func validAsk(actions []Action, source string) error {
+	if len(actions) == 0 {
 		return Errorf(EINVALID, "no actions")
 	}
-	for _, a := range r.Actions {
+	for i, a := range actions {
 		if a.Rank() == 0 {
 			return Errorf(EINVALID, "action %q: want log, warn, alert or hold", a)
 		}
+		if slices.Contains(actions[:i], a) {
+			return Errorf(EINVALID, "action %q is there twice", a)
+		}
 	}
-	if r.Source == "" {
+	if source == "" {
 		return Errorf(EINVALID, "no source")
 	}
 	return nil
@@ -225,6 +351,9 @@ var builtin = sync.OnceValues(func() (map[string]*Profile, error) {
 		p, err := ParseProfile(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		if f.Name() != p.Name+".json" {
+			return nil, Errorf(EINTERNAL, "%s holds profile %q: a file is named after its profile", f.Name(), p.Name)
 		}
 		out[p.Name] = p
 	}

@@ -80,6 +80,9 @@ func ended(ctx context.Context, err error) error {
 func (d *device) status() wire.Status {
 	st := wire.Status{Version: d.cfg.Version, Config: d.rec.revision(),
 		Health: map[string]any{"pending": d.box.State().Pending(), "clock": d.rec.trust()}}
+	if why := d.rec.refusal(); why != "" {
+		st.Health["cfg_refused"] = why
+	}
 	if s, ok := d.src.(interface{ Probes() []sensors.Info }); ok {
 		for _, p := range s.Probes() {
 			st.Probes = append(st.Probes, wire.ProbeInfo{Probe: p.Probe, Kind: p.Kind, Bus: p.Bus})
@@ -90,7 +93,11 @@ func (d *device) status() wire.Status {
 
 // configure puts a configuration of the collector in force.
 func (d *device) configure(ctx context.Context, c wire.Config) {
+	before := d.rec.refusal()
 	changed, err := d.rec.configure(ctx, c)
+	if d.rec.refusal() != before {
+		d.link.Announce() // the status tells of it
+	}
 	if err != nil {
 		d.cfg.Log.Error("configuration is refused; the one before stays in force", "cfg", c.Revision, "err", err)
 		return

@@ -61,6 +61,8 @@ type Config struct {
 	ExitWhenDone bool
 
 	ResendAfter time.Duration // see uplink.Config; 0 is its default
+
+	keeper timekeeper // nil is the operating system; tests give another
 }
 
 // Start is what a source may need to go on where it was.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -317,11 +316,5 @@ func TestClockStep(t *testing.T) {
 		if d, stepped := step(c.wall, c.monotonic); d != c.step || stepped != c.stepped {
 			t.Errorf("wall %v, monotonic %v: %v %v", c.wall, c.monotonic, d, stepped)
 		}
-	}
-}
-
-func TestClockTrust(t *testing.T) {
-	if got := clockTrust(); !slices.Contains([]string{wire.ClockNTP, wire.ClockUnsynced}, got) {
-		t.Errorf("%q", got)
 	}
 }

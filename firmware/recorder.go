@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -22,31 +23,90 @@ type recorder struct {
 
 	onProbe func() // hears of a probe that is new in this run
 
-	mu    sync.Mutex
-	gate  sensors.Gate
-	conf  wire.Config
-	cal   calibration
-	seen  map[coldkeep.ProbeID]bool // in this run; false: its name is refused
-	clock stepWatch
+	keeper timekeeper
+
+	mu      sync.Mutex
+	gate    sensors.Gate
+	pairs   sensors.Pairs
+	conf    wire.Config
+	cal     calibration
+	refused string                    // the configuration that was refused last, and why; "" when the last was taken
+	seen    map[coldkeep.ProbeID]bool // in this run; false: its name is refused
+	clock   stepWatch
+	synced  string // boot in which a time service has set the clock
+	at      timing // of the records that are being made
 }
+
+// The events of this package that the wire contract does not list.
+const (
+	eventProbeRefused = "probe-refused" // a name that cannot travel
+	eventProbesApart  = "probes-apart"  // two probes of one appliance disagree
+	eventProbesAgree  = "probes-agree"  // they do so no more
+)
+
+// maxRevision bounds the revisions that are taken: from there on no collector could
+// count further.
+const maxRevision = 1 << 52
 
 func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, error) {
 	last, err := box.Last(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, seen: make(map[coldkeep.ProbeID]bool)}
+	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, seen: make(map[coldkeep.ProbeID]bool)}
+	if r.keeper == nil {
+		r.keeper = newTimekeeper()
+	}
+	if r.synced, err = r.since(ctx); err != nil {
+		return nil, err
+	}
 	saved, err := box.Settings(ctx)
 	if err != nil || saved == nil {
 		return r, err
 	}
-	if err := json.Unmarshal(saved, &r.conf); err != nil {
-		cfg.Log.Error("saved configuration is not readable; waiting for the collector's", "err", err)
-		r.conf = wire.Config{}
+	// A device that would not start for what it once took could not be told better.
+	var c wire.Config
+	err = json.Unmarshal(saved, &c)
+	var cal calibration
+	if err == nil {
+		cal, err = check(&c)
+	}
+	if err != nil {
+		cfg.Log.Error("saved configuration cannot be used; waiting for the collector's", "err", err)
 		return r, nil
 	}
-	r.cal, err = newCalibration(r.conf.Probes)
-	return r, err
+	r.use(c, cal)
+	return r, nil
+}
+
+// check reads a configuration, and says EINVALID of one that is wrong.
+func check(c *wire.Config) (calibration, error) {
+	// A reading must fit the profiles' longest gap, and a probe takes most of a second.
+	if c.Interval < 0 || c.Interval > 3600 || c.Revision < 0 || c.Revision > maxRevision {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "cfg %d, interval_s %d: want no negative or absurd revision and 1 to 3600 seconds", c.Revision, c.Interval)
+	}
+	for _, p := range c.Probes {
+		if l := p.Local; l != nil && (l.Low >= l.High || l.After < 0) {
+			return nil, coldkeep.Errorf(coldkeep.EINVALID, "probe %s: local alarm from %d to %d after %d s: want low_mc below high_mc, and no time before now", p.Probe, l.Low, l.High, l.After)
+		}
+	}
+	return newCalibration(c.Probes)
+}
+
+// use puts a checked configuration in force.
+func (r *recorder) use(c wire.Config, cal calibration) {
+	stands := func(c *wire.Config) map[coldkeep.ProbeID]coldkeep.ApplianceID {
+		of := make(map[coldkeep.ProbeID]coldkeep.ApplianceID, len(c.Probes))
+		for _, p := range c.Probes {
+			of[p.Probe] = p.Appliance
+		}
+		return of
+	}
+	// What the probes' comparison has seen is worth keeping while they stay.
+	if of := stands(&c); !maps.Equal(of, stands(&r.conf)) {
+		r.pairs.Assign(of)
+	}
+	r.conf, r.cal = c, cal
 }
 
 // interval is the configured time between samples, 0 when there is none.
@@ -62,38 +122,51 @@ func (r *recorder) revision() int64 {
 	return r.conf.Revision
 }
 
+// refusal tells of the configuration that was refused last; "" when the last one was
+// taken.
+func (r *recorder) refusal() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
 // trust is the "clock" of records made now.
 func (r *recorder) trust() string {
 	if r.cfg.TimeTrust != "" {
 		return r.cfg.TimeTrust
 	}
-	return clockTrust()
+	return r.keeper.trust()
 }
 
 // configure saves a configuration and puts it in force from the next record on,
-// unless it already is. A wrong one is EINVALID and changes nothing.
+// unless it already is. A wrong one is EINVALID and changes nothing. One that is
+// older than that in force is ECONFLICT: a broker restored from a copy, or a
+// collector that has lost its book, must not have one revision mean two things; the
+// collector sees our revision in the status and counts on from there.
 func (r *recorder) configure(ctx context.Context, c wire.Config) (changed bool, err error) {
-	// A reading must fit the profiles' longest gap, and a probe takes most of a second.
-	if c.Interval < 0 || c.Interval > 3600 || c.Revision < 0 {
-		return false, coldkeep.Errorf(coldkeep.EINVALID, "cfg %d, interval_s %d: want no negative revision and 1 to 3600 seconds", c.Revision, c.Interval)
-	}
-	cal, err := newCalibration(c.Probes)
+	cal, err := check(&c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err != nil {
+		r.refused = fmt.Sprintf("cfg %d: %s", c.Revision, coldkeep.ErrorMessage(err))
 		return false, err
+	}
+	if c.Revision < r.conf.Revision {
+		return false, coldkeep.Errorf(coldkeep.ECONFLICT, "cfg %d is older than %d, which is in force", c.Revision, r.conf.Revision)
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
 		return false, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if old, err := json.Marshal(r.conf); err == nil && string(old) == string(text) {
+		r.refused = ""
 		return false, nil
 	}
 	if err := r.box.SaveSettings(ctx, text); err != nil {
 		return false, err
 	}
-	r.conf, r.cal = c, cal
+	r.use(c, cal)
+	r.refused = ""
 	return true, nil
 }
 
@@ -101,7 +174,9 @@ func (r *recorder) configure(ctx context.Context, c wire.Config) (changed bool, 
 func (r *recorder) event(ctx context.Context, event, detail string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.write(ctx, []outbox.Record{r.eventRecord(r.cfg.Clock.Now(), "", event, detail)})
+	now := r.cfg.Clock.Now()
+	r.at = r.timing(now)
+	return r.write(ctx, []outbox.Record{r.eventRecord(now, "", event, detail)}, r.box.Append)
 }
 
 // emit is the sensors.Emit of the source: gate, calibration, outbox. It returns
@@ -111,9 +186,15 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 	defer r.mu.Unlock()
 	now := r.cfg.Clock.Now()
 	records := make([]outbox.Record, 0, len(samples)+1)
+	r.at = r.timing(now)
 	if r.cfg.TimeTrust == "" {
 		if d, stepped := r.clock.look(now); stepped {
 			records = append(records, r.eventRecord(now, "", wire.EventClockStep, fmt.Sprintf("%+.3f s", d.Seconds())))
+		}
+		if r.at.boot != "" && r.at.trust == wire.ClockNTP {
+			if err := r.settle(ctx, now, &records); err != nil {
+				return err
+			}
 		}
 	}
 	fresh := false
@@ -128,10 +209,14 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 			records = append(records, r.newProbe(now, s.Probe, ok)...)
 		}
 		if ok {
-			records = append(records, r.reading(r.gate.Judge(s)))
+			s = r.gate.Judge(s)
+			rec := r.reading(s)
+			records = append(records, rec)
+			s.Raw = rec.Celsius
+			records = append(records, r.compare(s)...)
 		}
 	}
-	if err := r.write(ctx, records); err != nil {
+	if err := r.write(ctx, records, r.box.Append); err != nil {
 		return err
 	}
 	if fresh {
@@ -140,13 +225,44 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 	return nil
 }
 
+// settle records, when the clock has been set for the first time in this boot, by how
+// much the times of before were wrong, after what records holds already.
+func (r *recorder) settle(ctx context.Context, now time.Time, records *[]outbox.Record) error {
+	ranges, err := r.box.Adrift(ctx)
+	if err != nil {
+		return err
+	}
+	all := append(*records, r.corrections(now, r.at, ranges)...)
+	if err := r.write(ctx, all, func(ctx context.Context, all []outbox.Record) error { return r.box.Settle(ctx, r.at.boot, all) }); err != nil {
+		return err
+	}
+	r.synced = r.at.boot
+	*records = all[:0]
+	return nil
+}
+
+// compare notes when probes of one appliance begin to disagree, and when they agree
+// again. s is judged and calibrated.
+func (r *recorder) compare(s sensors.Sample) []outbox.Record {
+	var out []outbox.Record
+	for _, d := range r.pairs.Look(s) {
+		event := eventProbesApart
+		if d.Over {
+			event = eventProbesAgree
+		}
+		r.cfg.Log.Warn("probes of one appliance", "appliance", d.Appliance, "event", event, "detail", d.String())
+		out = append(out, r.eventRecord(d.At, "", event, d.String()))
+	}
+	return out
+}
+
 // newProbe notes the first sample of a probe in this outbox. The samples of a
 // probe whose name cannot travel are left out, and the book says so.
 func (r *recorder) newProbe(now time.Time, p coldkeep.ProbeID, ok bool) []outbox.Record {
 	if !ok {
 		r.cfg.Log.Error("probe's name is not [A-Za-z0-9._:-]{1,64}; its samples cannot be recorded", "probe", p)
 		name := strings.ToValidUTF8(string(p), "?")
-		return []outbox.Record{r.eventRecord(now, "", "probe-refused", fmt.Sprintf("name %.80q is not [A-Za-z0-9._:-]{1,64}", name))}
+		return []outbox.Record{r.eventRecord(now, "", eventProbeRefused, fmt.Sprintf("name %.80q is not [A-Za-z0-9._:-]{1,64}", name))}
 	}
 	if _, had := r.last[p]; had {
 		return nil
@@ -164,6 +280,7 @@ func (r *recorder) reading(s sensors.Sample) outbox.Record {
 			rec.Quality = coldkeep.QualityUncalibrated
 		}
 	}
+	r.at.doubt(&rec)
 	return rec
 }
 
@@ -173,16 +290,20 @@ func (r *recorder) eventRecord(at time.Time, p coldkeep.ProbeID, event, detail s
 }
 
 func (r *recorder) record(w wire.Record) outbox.Record {
-	return outbox.Record{Record: w, Clock: r.trust(), Config: r.conf.Revision}
+	rec := outbox.Record{Record: w, Clock: r.at.trust, Config: r.conf.Revision}
+	if r.at.trust != wire.ClockNTP {
+		rec.Boot, rec.Base = r.at.boot, r.at.base
+	}
+	return rec
 }
 
 // writeTries is how often a write is tried before the agent gives up and leaves it
 // to its supervisor to start it anew, which checks the file.
 const writeTries = 5
 
-func (r *recorder) write(ctx context.Context, records []outbox.Record) error {
+func (r *recorder) write(ctx context.Context, records []outbox.Record, write func(context.Context, []outbox.Record) error) error {
 	for try := 1; ; try++ {
-		err := r.box.Append(ctx, records)
+		err := write(ctx, records)
 		if err == nil || ctx.Err() != nil || try == writeTries {
 			return err
 		}

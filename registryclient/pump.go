@@ -119,12 +119,15 @@ func (w *writer) change(ch *coldkeep.Change) error {
 			return err
 		}
 	}
-	if ch.Excursion == nil {
-		return nil
-	}
 	x := ch.Excursion
+	if x == nil || x.Kind == coldkeep.DeviceFault {
+		return nil // a device is not the registry's: it knows units
+	}
 	if err := w.put(ch.At, kindExcursion, pathExcursions, fmt.Sprintf("excursion-%s-%d", x.ID, x.Revision), x); err != nil {
 		return err
+	}
+	if x.Kind != coldkeep.TooWarm && x.Kind != coldkeep.TooCold {
+		return nil // that nobody knows how a unit stood spoils no vaccine
 	}
 	return w.hold(ch.At, x)
 }

@@ -3,6 +3,7 @@ package registryclient_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -47,6 +48,37 @@ func TestMirrorIsFollowedAndCached(t *testing.T) {
 		h.stop()
 		if !slices.Equal(seen, []int64{1, 2, 3, 103, 102}) {
 			t.Fatalf("seen %v", seen)
+		}
+	})
+}
+
+// What the registry says of a unit comes out of the cache as it went in, whatever
+// part of it there is.
+func TestMirrorIsKeptWhole(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		to := start.Add(time.Hour)
+		low, high := coldkeep.Threshold{Milli: 36_000, Scale: coldkeep.ScaleFahrenheit}, coldkeep.Threshold{Milli: 46_000, Scale: coldkeep.ScaleFahrenheit}
+		series := coldkeep.Series{Site: "north", Agent: "pi", Probe: "T0"}
+		want := coldkeep.Mirror{
+			Revision: 7, Sites: []coldkeep.Site{{ID: "north", Name: "North", TimeZone: "UTC"}},
+			Appliances:   []coldkeep.Appliance{{ID: "fridge-1", Site: "north", Unit: coldkeep.Refrigerator, Profile: "cdc", Limits: &coldkeep.Limits{Low: low, High: high, Reason: "narrower"}}},
+			Assignments:  []coldkeep.Assignment{{Series: series, Appliance: "fridge-1", Role: coldkeep.RoleAir, From: start, To: &to}},
+			Devices:      []coldkeep.Device{{Site: "north", Agent: "pi", SecretSHA256: "00"}},
+			OnCall:       []coldkeep.OnCall{{Site: "north", Emails: []string{"a@north.example"}, RepeatAfter: 60}},
+			Contexts:     []coldkeep.Context{{ID: "c", Appliance: "fridge-1", Kind: coldkeep.ContextOutOfService, From: start, To: &to, Note: "sold", By: "Anna"}},
+			Calibrations: []coldkeep.Calibration{{Series: series, Offset: -120, Table: [][2]coldkeep.Temperature{{0, -120}, {5000, -90}}, Certificate: "K 17", Expires: "2027-03-01"}},
+		}
+		h.registry.SetMirror(want)
+		h.run()
+		feedtest.Until(t, "the mirror is there", func() bool { return h.c.Mirror().Revision == 7 })
+		if got := h.c.Mirror(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v", got)
+		}
+		h.stop()
+		h.registry.Down()
+		h.run()
+		if got := h.c.Mirror(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("after a restart %+v", got)
 		}
 	})
 }

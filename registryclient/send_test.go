@@ -87,6 +87,38 @@ func TestHolds(t *testing.T) {
 	}
 }
 
+// Silence and faults of a probe are excursions of the registry too, without a hold
+// whatever they ask for. What a device has is not the registry's.
+func TestSilenceAndFaults(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		kind := func(id string, k coldkeep.Kind) coldkeep.Change {
+			c := excursion(id, 1, start, open, logOnly, hold)
+			c.Excursion.Kind, c.Excursion.Rule, c.Excursion.Extreme, c.Excursion.MinutesOut = k, "", coldkeep.NoTemperature, 0
+			return c
+		}
+		device := kind("d", coldkeep.DeviceFault)
+		device.Excursion.Appliance, device.Excursion.Probe, device.Excursion.Profile = "", "north/pi", ""
+		full := excursion("x", 1, start, open, logOnly)
+		mkt := coldkeep.Temperature(9100)
+		full.Excursion.DegreeMinutes, full.Excursion.MKT = 12.5, &mkt
+		full.Excursion.Witnesses = []coldkeep.Witness{{Probe: "north/pi/T1", Role: coldkeep.RoleAir, Extreme: coldkeep.NoTemperature}}
+		full.Excursion.Contexts = []coldkeep.ContextKind{coldkeep.ContextDefrost}
+		h.feed.Append(kind("n", coldkeep.NoData), device, kind("s", coldkeep.SensorFault), full)
+		h.run()
+		h.sent()
+		if got := got(h.registry); !slices.Equal(got, []string{"n revision 1", "s revision 1", "x revision 1"}) {
+			t.Fatalf("got %q", got)
+		}
+		effects := h.registry.Effects()
+		for i, want := range []string{`"kind":"no-data","rule":"","profile":"cdc@1"`, `"extreme_c":null`,
+			`"degree_minutes":12.5,"mkt_c":9.1,"witnesses":[{"probe":"north/pi/T1","role":"air","out":false,"extreme_c":null}],"contexts":["defrost"]`} {
+			if !strings.Contains(string(effects[i].Body), want) {
+				t.Errorf("%s without %s", effects[i].Body, want)
+			}
+		}
+	})
+}
+
 func TestIntervalsGoInBatches(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		var want []string

@@ -55,7 +55,7 @@ func (r *replayCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	rules, err := excursion.Compile(profile, unit)
+	rules, err := excursion.Compile(profile, unit, nil)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,7 @@ func judgeRows(rules *excursion.Rules, rows []trace.Row) []probeFinding {
 	for _, row := range rows {
 		byProbe[row.Probe] = append(byProbe[row.Probe], excursion.Sample{At: row.At, Celsius: row.Celsius})
 	}
+	alone := excursion.Alone()
 	var out []probeFinding
 	for probe, samples := range byProbe {
 		slices.SortFunc(samples, excursion.Compare)
@@ -150,7 +151,7 @@ func judgeRows(rules *excursion.Rules, rows []trace.Row) []probeFinding {
 			s := gate.Judge(sensors.Sample{Probe: coldkeep.ProbeID(probe), At: time.UnixMilli(samples[i].At), Raw: samples[i].Celsius})
 			samples[i].Celsius, samples[i].Quality = s.Raw, s.Quality
 		}
-		for _, f := range excursion.Judge(rules, samples) {
+		for _, f := range excursion.Judge(rules, alone, samples, 0) {
 			out = append(out, probeFinding{probe, f})
 		}
 	}

@@ -55,6 +55,13 @@ var migrations = []string{
 	);
 	ALTER TABLE book ADD COLUMN sealed   INTEGER NOT NULL DEFAULT 0; -- highest seq sealed
 	ALTER TABLE book ADD COLUMN sealed_t INTEGER NOT NULL DEFAULT 0; -- its record's t`,
+	`CREATE TABLE adrift (
+		from_seq INTEGER PRIMARY KEY,
+		to_seq   INTEGER NOT NULL,
+		boot     TEXT NOT NULL,
+		base     INTEGER NOT NULL -- when the boot began, ms since 1970
+	);
+	ALTER TABLE book ADD COLUMN synced TEXT NOT NULL DEFAULT ''; -- boot in which the clock was set`,
 }
 
 // errDamaged marks a file that is no book any more.

@@ -50,6 +50,11 @@ type Record struct {
 	Seq    int64  // given by Append
 	Clock  string // "ntp", "rtc" or "unsynced": the device's clock when it was recorded
 	Config int64  // revision of the configuration in force, 0 when none was
+
+	// Boot and Base are those of Adrift, for a record whose clock no time service has
+	// set; Boot "" otherwise. They stay on the device.
+	Boot string
+	Base int64
 }
 
 // State is where the book stands.
@@ -132,15 +137,25 @@ func (b *Box) Append(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
+	return b.append(ctx, records, func(*sql.Tx) error { return nil })
+}
+
+// append is Append with more to do in its transaction.
+func (b *Box) append(ctx context.Context, records []Record, also func(*sql.Tx) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.cfg.Clock.Now()
 	next := b.place
 	err := b.tx(ctx, func(tx *sql.Tx) error {
-		if err := b.makeRoom(ctx, tx, &next, now, &records[0]); err != nil {
-			return err
+		if len(records) > 0 {
+			if err := b.makeRoom(ctx, tx, &next, now, &records[0]); err != nil {
+				return err
+			}
+			if err := b.insert(ctx, tx, &next, now, records); err != nil {
+				return err
+			}
 		}
-		return b.insert(ctx, tx, &next, now, records)
+		return also(tx)
 	})
 	// What failed before its first row has nothing that could be on disk.
 	if err != nil && (next.Last == b.place.Last || !b.committed(ctx, next.State)) {
@@ -180,6 +195,11 @@ func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, r
 		if _, err := line.ExecContext(ctx, r.Seq, now.UnixMilli(), r.At, string(r.Probe), null(r.Celsius), null(r.Raw), null(r.Lo), null(r.Hi),
 			string(r.Quality), r.Event, r.Detail, r.Clock, r.Config); err != nil {
 			return err
+		}
+		if r.Boot != "" {
+			if err := drifted(ctx, tx, r); err != nil {
+				return err
+			}
 		}
 		canonical = wire.AppendCanonical(canonical[:0], r.Seq, &r.Record, r.Clock, r.Config)
 		p.head = p.head.Next(canonical)

@@ -91,7 +91,8 @@ func oldest(ctx context.Context, tx *sql.Tx, state *State) error {
 // for duplicates.
 //
 // A record that the collector has had under its old number is then stored twice,
-// with the same probe and time; the alternative is to lose those it has not had.
+// with the same probe and time; the alternative is to lose those it has not had. The
+// ranges of Adrift are forgotten with the numbers that they name.
 func (b *Box) Renumber(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,7 +116,7 @@ func (b *Box) Renumber(ctx context.Context) error {
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM record; DELETE FROM seal`); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM record; DELETE FROM seal; DELETE FROM adrift`); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE book SET epoch = $1, last = 0, acked = 0, head = $2, sealed = 0, sealed_t = 0`,

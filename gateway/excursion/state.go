@@ -2,76 +2,86 @@ package excursion
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/coldkeep/coldkeep"
 )
 
-// Sample is what the engine sees of a reading. Celsius is NoTemperature when the
-// probe gave nothing to be believed; Quality then says why.
-type Sample struct {
-	At      int64 // ms since 1970-01-01 UTC
-	Seq     int64 // orders samples of one time
-	Celsius coldkeep.Temperature
-	Quality coldkeep.Quality
-}
-
-// Before orders samples by event time.
-func (s *Sample) Before(o *Sample) bool {
-	if s.At != o.At {
-		return s.At < o.At
-	}
-	return s.Seq < o.Seq
-}
-
-// Finding is something that the engine says of a probe's record: an excursion, a
-// sensor fault or a gap. Times are ms since 1970-01-01 UTC.
-type Finding struct {
-	Kind  coldkeep.Kind
-	Start int64 // first reading out of range; first record of a fault; last record before a gap
-	End   int64 // first reading back in range of the stretch that closed it; 0 while open
-
-	// Of an excursion only.
-	Rule    coldkeep.RuleType // the rule that asked for most; of equals, the profile's first
-	PeakAt  int64             // when the extreme was first reached
-	Extreme coldkeep.Temperature
-	OutMS   int64 // time out of range, without gaps
-	Actions []coldkeep.Action
-
-	Reason coldkeep.Quality // of a sensor fault: its first code
-}
-
 // stateVersion changes when an old checkpoint cannot be resumed by this engine.
-const stateVersion = 1
+const stateVersion = 2
 
-// State is all the engine remembers of a probe's past. It is small whatever the
-// length of the past, and MarshalState gives it a versioned form.
+// State is all the engine remembers of an appliance's past. It is small whatever
+// the length of the past, and Marshal gives it a versioned form. The zero State
+// remembers nothing. It is not safe for concurrent use.
 type State struct {
 	At, Seq int64 // of the latest sample, At 0 before the first
-	goodAt  int64 // of the latest believed reading
-	fault   *faultRun
-	sides   [2]sideState // too warm, too cold
+	Probe   int   // of the latest sample
+
+	stateOf
+	rules string // Rules.Key of the rules that it was judged by
+
+	// Of the history that it is in, found anew after a restart.
+	hist *History
+	next int64 // when the history has its next change
+}
+
+// stateOf is what of a State is kept beside its place.
+type stateOf struct {
+	Begun   bool    `json:"begun,omitempty"`
+	Vaccine voice   `json:"vaccine"`
+	Air     *voice  `json:"air,omitempty"` // nil until an air probe stood in the appliance
+	Probes  []probe `json:"probes,omitempty"`
+}
+
+// probe is a probe that stands in the appliance.
+type probe struct {
+	Probe int           `json:"probe"`
+	Role  coldkeep.Role `json:"role"`
+
+	Heard   int64 `json:"heard"`            // since when it is silent: its latest record, the begin of its stay or the end of the appliance's silence
+	Silent  bool  `json:"silent,omitempty"` // it is a finding that it is silent since Heard while others give records
+	Good    int64 `json:"good,omitempty"`   // its latest believed reading in this stay, 0 none
+	Celsius coldkeep.Temperature
+	Settled bool      `json:"settled,omitempty"` // a reading in range came in this stay
+	Fault   *faultRun `json:"fault,omitempty"`
 }
 
 type faultRun struct {
-	Start  int64            `json:"start"`
-	Reason coldkeep.Quality `json:"reason"`
+	Start   int64            `json:"start"`
+	Reason  coldkeep.Quality `json:"reason"`
+	Warned  bool             `json:"warned,omitempty"`  // it has lasted as long as the profile allows
+	Alerted bool             `json:"alerted,omitempty"` // and no vaccine probe spoke then
+}
+
+// voice is what all probes of one role say together.
+type voice struct {
+	Heard int64        `json:"heard,omitempty"` // since when none of them gave a record
+	Good  int64        `json:"good,omitempty"`  // latest believed reading of any, 0 none
+	Sides [2]sideState `json:"sides"`           // too warm, too cold
 }
 
 // sideState is one direction's running excursion and what its rules count.
 type sideState struct {
-	Out      bool        `json:"out,omitempty"` // the latest believed reading was out
-	Episode  *episode    `json:"episode,omitempty"`
-	Counters []ruleState `json:"counters,omitempty"` // beside the side's rules
+	T        coldkeep.Temperature `json:"t,omitempty"`   // the latest said, once Good is set
+	Out      bool                 `json:"out,omitempty"` // that is out
+	Episode  *episode             `json:"episode,omitempty"`
+	Counters []ruleState          `json:"counters,omitempty"` // beside the side's rules
 }
 
 type episode struct {
-	Start   int64                `json:"start"`
-	Back    int64                `json:"back,omitempty"` // first reading back in range, 0 while out
-	PeakAt  int64                `json:"peak_at"`
-	Extreme coldkeep.Temperature `json:"extreme"`
-	OutMS   int64                `json:"out_ms"`
-	Actions actions              `json:"actions,omitempty"`
-	Rule    int                  `json:"rule"` // index of the rule that asked for most, -1 none yet
+	Start     int64                `json:"start"`
+	Back      int64                `json:"back,omitempty"` // first reading back in range, 0 while out
+	PeakAt    int64                `json:"peak_at"`
+	Extreme   coldkeep.Temperature `json:"extreme"`
+	Probe     int                  `json:"probe"` // of the extreme
+	OutMS     int64                `json:"out_ms"`
+	AreaMS    int64                `json:"area_ms,omitempty"`
+	Heat      kinetic              `json:"heat"` // from Start to Back
+	Tail      kinetic              `json:"tail"` // since Back
+	Actions   actions              `json:"actions,omitempty"`
+	Rule      int                  `json:"rule"` // index of the rule that asked for most, -1 none yet
+	FromStart bool                 `json:"from_start,omitempty"`
+	Witnesses []Witness            `json:"witnesses"`
 }
 
 type ruleState struct {
@@ -82,42 +92,128 @@ type ruleState struct {
 }
 
 type stateJSON struct {
-	V      int          `json:"v"`
-	At     int64        `json:"at"`
-	Seq    int64        `json:"seq"`
-	GoodAt int64        `json:"good_at"`
-	Fault  *faultRun    `json:"fault,omitempty"`
-	Sides  [2]sideState `json:"sides"`
+	V     int    `json:"v"`
+	Rules string `json:"rules,omitempty"`
+	At    int64  `json:"at"`
+	Seq   int64  `json:"seq"`
+	Probe int    `json:"probe,omitempty"`
+	stateOf
 }
 
-// Marshal gives the state a form to keep.
+// Marshal gives the state a form to keep. A number with a fraction comes back as
+// the very same one.
 func (s *State) Marshal() []byte {
-	b, _ := json.Marshal(stateJSON{stateVersion, s.At, s.Seq, s.goodAt, s.fault, s.sides}) // numbers and strings always marshal
+	b, _ := json.Marshal(stateJSON{stateVersion, s.rules, s.At, s.Seq, s.Probe, s.stateOf}) // numbers and strings always marshal
 	return b
 }
 
-// UnmarshalState reads what Marshal wrote. A state of another version, or one
-// that does not fit the rules, is EINVALID: judge from the start instead.
+// UnmarshalState reads what Marshal wrote. A state of another version, of other
+// rules, or one that does not fit the rules, is EINVALID: judge from the start
+// instead.
 func UnmarshalState(b []byte, r *Rules) (*State, error) {
 	var j stateJSON
 	if err := json.Unmarshal(b, &j); err != nil || j.V != stateVersion {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state of version %d is not readable", j.V)
 	}
-	for i, s := range j.Sides {
-		rules := r.side(i).rules
-		if n := len(s.Counters); n != 0 && n != len(rules) {
-			return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state has %d counters for %d rules", n, len(rules))
+	if j.Rules != "" && j.Rules != r.key {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state was judged by %s, not by %s", j.Rules, r.key)
+	}
+	for _, v := range []*voice{&j.Vaccine, j.Air} {
+		if v == nil {
+			continue
 		}
-		if s.Episode != nil && s.Episode.Rule >= len(rules) {
-			return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state names rule %d of %d", s.Episode.Rule, len(rules))
+		for i, s := range v.Sides {
+			rules := r.side(i).rules
+			if n := len(s.Counters); n != 0 && n != len(rules) {
+				return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state has %d counters for %d rules", n, len(rules))
+			}
+			if s.Episode != nil && (s.Episode.Rule < -1 || s.Episode.Rule >= len(rules)) {
+				return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state names rule %d of %d", s.Episode.Rule, len(rules))
+			}
 		}
 	}
-	return &State{At: j.At, Seq: j.Seq, goodAt: j.GoodAt, fault: j.Fault, sides: j.Sides}, nil
+	for _, p := range j.Probes {
+		if p.Role != coldkeep.RoleVaccine && (p.Role != coldkeep.RoleAir || j.Air == nil) {
+			return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state has probe %d as %q", p.Probe, p.Role)
+		}
+	}
+	return &State{At: j.At, Seq: j.Seq, Probe: j.Probe, stateOf: j.stateOf, rules: j.Rules}, nil
 }
 
-func (r *Rules) side(i int) *side {
-	if i == 0 {
-		return &r.warm
+// Before reports whether a sample comes after all that the state has seen, in the
+// order of Compare by time, probe and seq.
+func (s *State) Before(in Sample) bool {
+	if !s.Begun || in.At != s.At {
+		return !s.Begun || in.At > s.At
 	}
-	return &r.cold
+	return in.Probe > s.Probe || in.Probe == s.Probe && in.Seq > s.Seq
 }
+
+// Clone returns a copy that shares nothing but the history.
+func (s *State) Clone() *State {
+	c := *s
+	c.Vaccine.unshare()
+	if c.Air != nil {
+		air := *c.Air
+		air.unshare()
+		c.Air = &air
+	}
+	c.Probes = slices.Clone(c.Probes)
+	for i := range c.Probes {
+		if f := c.Probes[i].Fault; f != nil {
+			copied := *f
+			c.Probes[i].Fault = &copied
+		}
+	}
+	return &c
+}
+
+func (v *voice) unshare() {
+	for i := range v.Sides {
+		st := &v.Sides[i]
+		if st.Episode != nil {
+			copied := *st.Episode
+			copied.Witnesses = slices.Clone(copied.Witnesses)
+			st.Episode = &copied
+		}
+		st.Counters = slices.Clone(st.Counters)
+		for j := range st.Counters {
+			st.Counters[j].Spans = slices.Clone(st.Counters[j].Spans)
+		}
+	}
+}
+
+// probe finds a probe that is listened to, nil if it is not.
+func (s *State) probe(n int) *probe {
+	for i := range s.Probes {
+		if s.Probes[i].Probe == n {
+			return &s.Probes[i]
+		}
+	}
+	return nil
+}
+
+// voice is the one that a role speaks with.
+func (s *State) voice(role coldkeep.Role) *voice {
+	if role != coldkeep.RoleAir {
+		return &s.Vaccine
+	}
+	if s.Air == nil {
+		s.Air = &voice{}
+	}
+	return s.Air
+}
+
+// count is how many probes of a role are listened to.
+func (s *State) count(role coldkeep.Role) int {
+	n := 0
+	for i := range s.Probes {
+		if s.Probes[i].Role == role {
+			n++
+		}
+	}
+	return n
+}
+
+// speaks reports whether the probe's latest believed reading still holds at a time.
+func (p *probe) speaks(r *Rules, at int64) bool { return p.Good != 0 && at-p.Good <= r.maxGap }

@@ -1,228 +1,369 @@
 package excursion
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/coldkeep/coldkeep"
 )
 
-// Step judges the next sample, which must not be before the latest one, and hands
-// each finding that it ends to closed. Findings that go on are in Open.
-func (s *State) Step(r *Rules, in Sample, closed func(Finding)) {
-	if s.At != 0 && in.At-s.At > r.maxGap {
-		closed(Finding{Kind: coldkeep.NoData, Start: s.At, End: in.At})
+// Step judges the next sample, which must not be before the latest one in the order
+// of Compare, and hands each finding that has ended to closed. Findings that go on
+// are in Open. A sample outside of its probe's stays, or while the appliance is out
+// of service, only lets the time pass.
+func (s *State) Step(r *Rules, h *History, in Sample, closed func(Finding)) {
+	s.advance(r, h, in.At, closed)
+	s.At, s.Seq, s.Probe = in.At, in.Seq, in.Probe
+	p := s.probe(in.Probe)
+	if p == nil {
+		return
 	}
-	s.At, s.Seq = in.At, in.Seq
+	s.record(r, p, in.At, closed)
 	if !in.Celsius.Known() {
 		// A sensor fault is not a temperature: it neither opens nor closes an
 		// excursion, and the time it lasts is judged by the readings around it.
-		if s.fault == nil {
-			s.fault = &faultRun{Start: in.At, Reason: in.Quality}
+		if p.Fault == nil {
+			p.Fault = &faultRun{Start: in.At, Reason: in.Quality}
 		}
 		return
 	}
-	if s.fault != nil {
-		closed(Finding{Kind: coldkeep.SensorFault, Start: s.fault.Start, End: in.At, Reason: s.fault.Reason})
-		s.fault = nil
+	if p.Fault != nil {
+		f := p.fault()
+		f.End = in.At
+		closed(f)
+		p.Fault = nil
 	}
-	// The time since the previous believed reading belongs to that reading's side
-	// of the line, unless it is a gap: then it is neither out nor in.
-	var dt int64
-	gap := s.goodAt == 0 || in.At-s.goodAt > r.maxGap
-	if !gap {
-		dt = in.At - s.goodAt
+	s.believe(r, p, in.At, in.Celsius, closed)
+}
+
+// believe judges a reading that can be believed.
+func (s *State) believe(r *Rules, p *probe, at int64, t coldkeep.Temperature, closed func(Finding)) {
+	p.Good, p.Celsius = at, t
+	v := s.voice(p.Role)
+	// The time since the voice spoke before belongs to what it said then, unless it is
+	// a gap: then it is neither out nor in.
+	in := said{at: at, probe: p.Probe, gap: true}
+	if v.Good != 0 && at-v.Good <= r.maxGap {
+		in.dt, in.gap = at-v.Good, false
 	}
-	s.goodAt = in.At
-	for i := range s.sides {
-		if f := s.sides[i].step(r, r.side(i), in.At, in.Celsius, dt, gap); f != nil {
+	v.Good = at
+	warmest, coldest := t, t
+	for i := range s.Probes {
+		if q := &s.Probes[i]; q.Role == p.Role && q.speaks(r, at) {
+			warmest, coldest = max(warmest, q.Celsius), min(coldest, q.Celsius)
+		}
+	}
+	s.witness(r, p, t)
+	in.t = warmest
+	if f := v.Sides[0].step(s, r, &r.warm, p.Role, in); f != nil {
+		closed(*f)
+	}
+	in.t = coldest
+	if f := v.Sides[1].step(s, r, &r.cold, p.Role, in); f != nil {
+		closed(*f)
+	}
+	if !p.Settled {
+		p.Settled = !r.warm.beyond(r.warm.limit, t) && !r.cold.beyond(r.cold.limit, t)
+	}
+}
+
+// witness enters a reading with all excursions that are open.
+func (s *State) witness(r *Rules, p *probe, t coldkeep.Temperature) {
+	for i := range s.Vaccine.Sides {
+		if e := s.Vaccine.Sides[i].Episode; e != nil {
+			e.note(r.side(i), p, t)
+		}
+	}
+	if s.Air == nil {
+		return
+	}
+	for i := range s.Air.Sides {
+		if e := s.Air.Sides[i].Episode; e != nil {
+			e.note(r.side(i), p, t)
+		}
+	}
+}
+
+// record notes that a probe gave a record, good or faulty, and ends the silence
+// before it.
+func (s *State) record(r *Rules, p *probe, at int64, closed func(Finding)) {
+	if p.Role == coldkeep.RoleVaccine {
+		v := &s.Vaccine
+		if f, ok := s.silence(r, at); ok {
+			f.End = at
+			closed(f)
+			s.excuse(at)
+		}
+		v.Heard = at
+		if len(s.Probes) > 1 {
+			for i := range s.Probes {
+				if q := &s.Probes[i]; q != p && !q.Silent && longer(q.Heard, at, r.maxGap) {
+					q.Silent = true
+				}
+			}
+		}
+	}
+	if f, ok := s.silenceOf(r, p, at); ok {
+		f.End = at
+		closed(f)
+	}
+	p.Heard, p.Silent = at, false
+}
+
+// excuse lets each probe be silent alone only from the end of a silence of the
+// appliance on: what all missed is told once.
+func (s *State) excuse(at int64) {
+	for i := range s.Probes {
+		if p := &s.Probes[i]; !p.Silent {
+			p.Heard = at
+		}
+	}
+}
+
+// longer reports whether from since, which may be unknown, until at more than gap
+// went by.
+func longer(since, at, gap int64) bool { return since != always && at-since > gap }
+
+// silence is the gap in which no vaccine probe gave a record up to a time.
+func (s *State) silence(r *Rules, at int64) (Finding, bool) {
+	v := &s.Vaccine
+	if !longer(v.Heard, at, r.maxGap) {
+		return Finding{}, false
+	}
+	f := Finding{Kind: coldkeep.NoData, Role: coldkeep.RoleVaccine, Probe: -1, Start: v.Heard, MKT: coldkeep.NoTemperature}
+	n := 0
+	for i := range s.Probes {
+		if s.Probes[i].Role == coldkeep.RoleVaccine {
+			f.Probe = s.Probes[i].Probe
+			n++
+		}
+	}
+	if n == 0 {
+		return Finding{}, false
+	}
+	if n > 1 {
+		f.Probe = -1
+	}
+	act := actLog
+	if at-v.Heard >= r.noDataAlert {
+		act |= actAlert
+	}
+	f.Actions = act.list()
+	return f, true
+}
+
+// silenceOf is the gap of one probe that is silent while a vaccine probe gives
+// records, or, of an air probe, while there is none.
+func (s *State) silenceOf(r *Rules, p *probe, at int64) (Finding, bool) {
+	if !p.Silent && (p.Role != coldkeep.RoleAir || !longer(p.Heard, at, r.maxGap) || s.count(coldkeep.RoleVaccine) > 0) {
+		return Finding{}, false
+	}
+	act := actLog
+	if at-p.Heard >= r.noDataAlert {
+		act |= actWarn
+	}
+	return Finding{Kind: coldkeep.NoData, Role: p.Role, Probe: p.Probe, Start: p.Heard, Actions: act.list(), MKT: coldkeep.NoTemperature}, true
+}
+
+// fault is the finding of the fault that goes on.
+func (p *probe) fault() Finding {
+	act := actLog
+	switch {
+	case p.Fault.Alerted:
+		act |= actAlert
+	case p.Fault.Warned:
+		act |= actWarn
+	}
+	return Finding{Kind: coldkeep.SensorFault, Role: p.Role, Probe: p.Probe, Start: p.Fault.Start, Reason: p.Fault.Reason, Actions: act.list(), MKT: coldkeep.NoTemperature}
+}
+
+// advance lets the time pass up to a sample or to now: faults grow old, and what
+// the history says ends or begins.
+func (s *State) advance(r *Rules, h *History, to int64, closed func(Finding)) {
+	if s.hist != h {
+		s.enter(r, h, closed)
+	}
+	for s.next <= to {
+		at := s.next
+		s.age(r, at)
+		s.cross(r, h, at, closed)
+		s.next = h.after(at)
+	}
+	s.age(r, to)
+}
+
+// enter takes up a history.
+func (s *State) enter(r *Rules, h *History, closed func(Finding)) {
+	at := s.At
+	if !s.Begun {
+		at, s.Begun, s.rules = always, true, r.key
+	}
+	s.hist, s.next = h, h.after(at)
+	s.cross(r, h, at, closed)
+}
+
+// age notes which faults have lasted as long as the profile allows: a person is
+// called if no vaccine probe says anything meanwhile, else it is a warning.
+func (s *State) age(r *Rules, at int64) {
+	for i := range s.Probes {
+		f := s.Probes[i].Fault
+		if f == nil || at-f.Start < r.noDataAlert {
+			continue
+		}
+		f.Warned = true
+		if s.Probes[i].Role == coldkeep.RoleVaccine && !f.Alerted {
+			f.Alerted = s.mute(r, at)
+		}
+	}
+}
+
+// mute reports whether the vaccine probes have said nothing that can be believed for
+// longer than a gap, or not at all.
+func (s *State) mute(r *Rules, at int64) bool {
+	v := &s.Vaccine
+	return v.Good == 0 || at-v.Good > r.maxGap
+}
+
+// cross takes up what the history says from a time on: which probes are listened
+// to, and as what.
+func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
+	var buf [4]probe
+	now := h.standing(buf[:0], at)
+	same := len(now) == len(s.Probes)
+	for i := range now {
+		p := s.probe(now[i].Probe)
+		same = same && p != nil && p.Role == now[i].Role
+	}
+	if same {
+		return
+	}
+	why := EndedLeft
+	if !h.inService(at) {
+		why = EndedOutOfService
+	}
+	vaccine := false // a vaccine probe is listened to from now on
+	for i := range now {
+		vaccine = vaccine || now[i].Role == coldkeep.RoleVaccine
+	}
+	for _, role := range []coldkeep.Role{coldkeep.RoleVaccine, coldkeep.RoleAir} {
+		goesOn := false
+		for i := range now {
+			goesOn = goesOn || now[i].Role == role
+		}
+		if s.count(role) > 0 && !goesOn {
+			s.endVoice(r, role, at, why, closed)
+		}
+	}
+	// An air probe that was silent with no vaccine probe beside it stays so.
+	for i := range s.Probes {
+		if p := &s.Probes[i]; p.Role == coldkeep.RoleAir && vaccine {
+			_, p.Silent = s.silenceOf(r, p, at)
+		}
+	}
+	had := [2]int{s.count(coldkeep.RoleVaccine), s.count(coldkeep.RoleAir)}
+	var left []probe
+	for i := range s.Probes {
+		p := &s.Probes[i]
+		stays := false
+		for j := range now {
+			stays = stays || now[j].Probe == p.Probe && now[j].Role == p.Role
+		}
+		if stays {
+			left = append(left, *p)
+			continue
+		}
+		if f, ok := s.silenceOf(r, p, at); ok {
+			f.End, f.Ended = at, why
+			closed(f)
+		}
+		if p.Fault != nil {
+			f := p.fault()
+			f.End, f.Ended = at, why
+			closed(f)
+		}
+	}
+	s.Probes = left
+	for _, p := range now {
+		if s.probe(p.Probe) != nil {
+			continue
+		}
+		p.Heard, p.Celsius = at, coldkeep.NoTemperature
+		s.Probes = append(s.Probes, p)
+		s.summon(&p)
+	}
+	if had[0] == 0 && s.count(coldkeep.RoleVaccine) > 0 {
+		s.Vaccine.Heard, s.Vaccine.Good = at, 0
+	}
+	if had[1] == 0 && s.count(coldkeep.RoleAir) > 0 {
+		v := s.voice(coldkeep.RoleAir)
+		v.Heard, v.Good = at, 0
+	}
+}
+
+// summon makes a probe that comes into the appliance a witness of what is open.
+func (s *State) summon(p *probe) {
+	for _, v := range []*voice{&s.Vaccine, s.Air} {
+		if v == nil {
+			continue
+		}
+		for i := range v.Sides {
+			if e := v.Sides[i].Episode; e != nil {
+				e.join(p)
+			}
+		}
+	}
+}
+
+// endVoice closes what is open of a voice whose last probe is no longer listened to.
+func (s *State) endVoice(r *Rules, role coldkeep.Role, at int64, why Ended, closed func(Finding)) {
+	v := s.voice(role)
+	if role == coldkeep.RoleVaccine {
+		if f, ok := s.silence(r, at); ok {
+			f.End, f.Ended = at, why
+			closed(f)
+			s.excuse(at)
+		}
+	}
+	// What the voice said last held until it fell silent.
+	last := said{at: at, probe: -1, gap: true}
+	if v.Good != 0 && at-v.Good <= r.maxGap {
+		last.dt, last.gap = at-v.Good, false
+	}
+	for i := range v.Sides {
+		if f := v.Sides[i].end(s, r, r.side(i), role, last, why); f != nil {
 			closed(*f)
 		}
 	}
+	v.Heard, v.Good = 0, 0
 }
 
-// step judges one direction. dt is the time to credit to the previous reading.
-func (st *sideState) step(r *Rules, sd *side, at int64, t coldkeep.Temperature, dt int64, gap bool) *Finding {
-	out := sd.beyond(sd.limit, t)
-	ep := st.Episode
-	if !out && ep == nil {
-		st.forget(at, sd)
-		return nil // the common case: in range, nothing open
-	}
-	if ep != nil && st.Out {
-		ep.OutMS += dt
-	}
-	st.Out = out
-	if out && ep == nil {
-		ep = &episode{Start: at, PeakAt: at, Extreme: t, Rule: -1}
-		st.Episode = ep
-	}
-	if out {
-		ep.Back = 0
-		if t != ep.Extreme && sd.beyond(ep.Extreme, t) {
-			ep.Extreme, ep.PeakAt = t, at
-		}
-	} else if ep.Back == 0 {
-		ep.Back = at
-	}
-	st.count(sd, ep, at, t, dt, gap)
-	if !out && at-ep.Back >= r.closeAfter {
-		st.Episode = nil
-		f := ep.finding(sd)
-		f.End = ep.Back
-		return &f
-	}
-	return nil
-}
-
-// count lets every rule of the direction see a reading while an excursion is open.
-func (st *sideState) count(sd *side, ep *episode, at int64, t coldkeep.Temperature, dt int64, gap bool) {
-	if st.Counters == nil {
-		st.Counters = make([]ruleState, len(sd.rules))
-	}
-	for i := range sd.rules {
-		ru, c := &sd.rules[i], &st.Counters[i]
-		beyond := sd.beyond(ru.limit, t)
-		met := false
-		switch ru.typ {
-		case coldkeep.Instant:
-			met = beyond
-		case coldkeep.Consecutive:
-			// A gap breaks the run: what happened in it is not known.
-			switch {
-			case !beyond:
-				c.Since = 0
-			case c.Since == 0 || gap:
-				c.Since = at
-			}
-			met = beyond && at-c.Since >= ru.need
-		case coldkeep.Cumulative:
-			if c.Beyond && dt > 0 {
-				c.add(at-dt, at)
-			}
-			c.Beyond = beyond
-			met = c.within(at-ru.window) >= ru.need
-		}
-		if !met {
-			continue
-		}
-		ep.Actions |= ru.actions
-		if ep.Rule < 0 || ru.rank > sd.rules[ep.Rule].rank || ru.rank == sd.rules[ep.Rule].rank && i < ep.Rule {
-			ep.Rule = i
-		}
-	}
-}
-
-// forget drops, between excursions, the stretches that no window reaches any more.
-func (st *sideState) forget(at int64, sd *side) {
-	st.Out = false
-	for i := range st.Counters {
-		c := &st.Counters[i]
-		c.Since, c.Beyond = 0, false
-		if len(c.Spans) > 0 {
-			c.within(at - sd.rules[i].window)
-		}
-	}
-}
-
-// add appends a stretch beyond the limit, joined to the last one if it goes on.
-func (c *ruleState) add(from, to int64) {
-	c.Sum += to - from
-	if n := len(c.Spans); n > 0 && c.Spans[n-1][1] == from {
-		c.Spans[n-1][1] = to
-		return
-	}
-	c.Spans = append(c.Spans, [2]int64{from, to})
-}
-
-// within drops what ended before cutoff and returns the total after it, in ms.
-func (c *ruleState) within(cutoff int64) int64 {
-	drop := 0
-	for drop < len(c.Spans) && c.Spans[drop][1] <= cutoff {
-		c.Sum -= c.Spans[drop][1] - c.Spans[drop][0]
-		drop++
-	}
-	if drop > 0 {
-		c.Spans = slices.Delete(c.Spans, 0, drop)
-	}
-	if len(c.Spans) > 0 && c.Spans[0][0] < cutoff {
-		return c.Sum - (cutoff - c.Spans[0][0])
-	}
-	return c.Sum
-}
-
-func (e *episode) finding(sd *side) Finding {
-	f := Finding{Kind: sd.kind, Start: e.Start, PeakAt: e.PeakAt, Extreme: e.Extreme, OutMS: e.OutMS, Actions: e.Actions.list()}
-	if e.Rule >= 0 {
-		f.Rule = sd.rules[e.Rule].typ
-	}
-	return f
-}
-
-// Open returns the findings that go on at the latest sample.
-func (s *State) Open(r *Rules) []Finding {
+// Open returns what goes on at now (ms, not before the latest sample): excursions as
+// of the latest readings, faults, and silence. What a stay or service that was over
+// by now closes is among it with its End set; Step gives the same again.
+func (s *State) Open(r *Rules, h *History, now int64) []Finding {
 	var out []Finding
-	if s.fault != nil {
-		out = append(out, Finding{Kind: coldkeep.SensorFault, Start: s.fault.Start, Reason: s.fault.Reason})
+	c := s.Clone()
+	c.advance(r, h, now, func(f Finding) { out = append(out, f) })
+	for i := range c.Probes {
+		p := &c.Probes[i]
+		if p.Fault != nil {
+			out = append(out, p.fault())
+		}
+		if f, ok := c.silenceOf(r, p, now); ok {
+			out = append(out, f)
+		}
 	}
-	for i := range s.sides {
-		if e := s.sides[i].Episode; e != nil {
-			out = append(out, e.finding(r.side(i)))
+	if f, ok := c.silence(r, now); ok {
+		out = append(out, f)
+	}
+	for i := range c.Vaccine.Sides {
+		if e := c.Vaccine.Sides[i].Episode; e != nil {
+			out = append(out, e.finding(r.side(i), coldkeep.RoleVaccine))
+		}
+	}
+	if c.Air != nil {
+		for i := range c.Air.Sides {
+			if e := c.Air.Sides[i].Episode; e != nil {
+				out = append(out, e.finding(r.side(i), coldkeep.RoleAir))
+			}
 		}
 	}
 	return out
-}
-
-// Clone returns a copy that shares nothing.
-func (s *State) Clone() *State {
-	c := *s
-	if s.fault != nil {
-		f := *s.fault
-		c.fault = &f
-	}
-	for i := range c.sides {
-		if e := c.sides[i].Episode; e != nil {
-			copied := *e
-			c.sides[i].Episode = &copied
-		}
-		c.sides[i].Counters = slices.Clone(c.sides[i].Counters)
-		for j := range c.sides[i].Counters {
-			c.sides[i].Counters[j].Spans = slices.Clone(c.sides[i].Counters[j].Spans)
-		}
-	}
-	return &c
-}
-
-// Judge judges a whole record, which it sorts, and returns all findings by start
-// and kind; those that go on at its end have End 0.
-func Judge(r *Rules, samples []Sample) []Finding {
-	slices.SortStableFunc(samples, Compare)
-	var s State
-	var out []Finding
-	for _, in := range samples {
-		s.Step(r, in, func(f Finding) { out = append(out, f) })
-	}
-	out = append(out, s.Open(r)...)
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		if a.Start != b.Start {
-			return cmp.Compare(a.Start, b.Start)
-		}
-		return cmp.Compare(a.Kind, b.Kind)
-	})
-	return out
-}
-
-// Compare orders samples by event time, then seq, then by what they say, so that
-// samples of one moment without a seq are judged in one order wherever they came
-// from.
-func Compare(a, b Sample) int {
-	switch {
-	case a.At != b.At:
-		return cmp.Compare(a.At, b.At)
-	case a.Seq != b.Seq:
-		return cmp.Compare(a.Seq, b.Seq)
-	case a.Celsius != b.Celsius:
-		return cmp.Compare(a.Celsius, b.Celsius)
-	}
-	return cmp.Compare(a.Quality, b.Quality)
 }

@@ -1,14 +1,19 @@
 // Package ingest takes the agents' batches from the broker into the readings store
 // and the ledger, and acknowledges what is durable in both. It holds a bounded
-// number of batches: when the stores are slow it takes no more, and the agents'
+// number of bytes: when the stores are slow it takes no more, and the agents'
 // outboxes keep what is not acknowledged.
+//
+// Messages wait in a few queues, one a worker, and all that waits in one is decoded,
+// stored and committed together: the more comes, the less each message costs.
 package ingest
 
 import (
 	"context"
-	"encoding/json"
+	"database/sql"
 	"hash/fnv"
+	"iter"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,39 +25,41 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/wire"
 )
 
-const (
-	workers  = 4  // agents are spread over them; one agent's batches stay in order
-	queued   = 32 // payloads that wait for a worker, each at most 256 KiB
-	together = 32 // payloads that one commit may carry
-	retry    = time.Second
-	// future is how far ahead of the collector's clock a reading may be: more is a
-	// clock gone wrong, and the reading is quarantined.
-	future = 24 * time.Hour
-)
-
 // Publisher sends a message to the broker. An error means it was not sent; what it
 // said will be said again.
 type Publisher interface {
 	Publish(ctx context.Context, topic string, retained bool, payload []byte) error
 }
 
-// Judge hears of what was stored.
+// Judge hears of what is stored.
 type Judge interface {
-	Notice(series ...coldkeep.Series)
+	// Expect is told of new readings before they are committed. It returns the series
+	// of which some are older than what a checkpoint already covers (they must be
+	// entered as unjudged from that time on, ms), and a function that must be called
+	// once: with true when they are durable (the judge copies what it needs before it
+	// returns) or with false when they are not.
+	Expect(rs []coldkeep.Reading) (late map[coldkeep.Series]int64, done func(stored bool))
 	SetOnline(site coldkeep.SiteID, agent coldkeep.AgentID, online bool)
 }
 
-// Message is what came from the broker.
+// Message is what came from the broker. Its payload is read before Handle returns.
 type Message struct {
 	Topic    string
 	Payload  []byte
 	Retained bool
+	// Size, when it is not 0, is how long the payload was before it was cut: nobody
+	// holds more of one than wire.MaxPayload and a byte.
+	Size int
 }
 
-// Counts are what ingest has done since its start.
+// Counts are what ingest has done since its start, and what it holds.
 type Counts struct {
 	Batches, Stored, Repeated, Quarantined, Refused atomic.Int64
 	Seals, SealsRefused                             atomic.Int64
+
+	Messages    atomic.Int64 // taken from the broker
+	Takes       atomic.Int64 // commits that carried them
+	QueuedBytes atomic.Int64 // that wait or are being worked on
 }
 
 // Ingest is the intake.
@@ -64,48 +71,91 @@ type Ingest struct {
 	log    *slog.Logger
 
 	Counts Counts
-	// Age, when set before Run, is told of each batch how old its newest reading was
-	// when it had become durable.
-	Age func(time.Duration)
 
-	queues [workers]chan Message
+	// What follows may be set before Run.
+
+	// Age is told of each batch how old its newest reading was when it had become
+	// durable.
+	Age func(time.Duration)
+	// SignedOnly says whether a site requires signatures: then records are given up as
+	// lost only by the oldest inside a valid seal. nil is no.
+	SignedOnly func(coldkeep.SiteID) bool
+	// Mine says whether this collector holds a site; what comes of others is left to
+	// theirs. nil is all of them.
+	Mine func(coldkeep.SiteID) bool
+	// Fence is asked in each commit's transaction whether this collector still holds the
+	// sites it enters; an error undoes the commit. nil is yes.
+	Fence func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error
+
+	queues []*queue
+	routes routes
 	acks   acks
 	stuck  atomic.Int32 // workers whose batches the stores do not take
+
+	heardMu sync.Mutex
+	heard   map[ledger.Device]time.Time
 }
 
 // New makes an intake that answers through pub.
 func New(store readings.Store, led *ledger.Ledger, j Judge, pub Publisher, clock coldkeep.Clock, log *slog.Logger) *Ingest {
-	in := &Ingest{store: store, ledger: led, judge: j, clock: clock, log: log}
+	in := &Ingest{store: store, ledger: led, judge: j, clock: clock, log: log, heard: map[ledger.Device]time.Time{}}
+	// Agents are spread over the workers; one agent's batches stay in order. While one
+	// waits for a store, another decodes; more than a few only wait for each other.
+	in.queues = make([]*queue, min(4, max(2, runtime.GOMAXPROCS(0))))
 	for i := range in.queues {
-		in.queues[i] = make(chan Message, queued)
+		in.queues[i] = newQueue(&in.Counts)
 	}
 	in.acks.init(pub)
 	return in
 }
 
 // Handle takes a message. It waits when the intake is full, which holds up the
-// broker's connection, and returns early only when ctx ends.
-func (in *Ingest) Handle(ctx context.Context, m Message) {
-	h := fnv.New32a()
-	if site, agent, _, err := wire.ParseTopic(m.Topic); err == nil {
-		_, _ = h.Write([]byte(string(site) + "/" + string(agent))) // a hash does not fail
+// broker's connection, and returns early only when ctx ends; then it returns its
+// error, and the message was not taken.
+func (in *Ingest) Handle(ctx context.Context, m Message) error {
+	r, fresh := in.routes.find(m.Topic, len(in.queues))
+	switch {
+	case r.leaf == "":
+		if fresh {
+			in.log.Warn("message on a topic that is not ours", "topic", m.Topic)
+		}
+		return nil
+	case r.leaf != wire.LeafReadings && r.leaf != wire.LeafStatus:
+		return nil
 	}
-	select {
-	case in.queues[h.Sum32()%workers] <- m:
-	case <-ctx.Done():
-	}
+	return in.queues[r.queue].put(ctx, r, m)
 }
 
 // Stuck reports whether what comes in cannot be stored at present.
 func (in *Ingest) Stuck() bool { return in.stuck.Load() > 0 }
 
+// LastHeard gives each device that has sent something readable since the start, and
+// when it did so last, by the intake's clock. The ledger's device rows are up to ten
+// seconds older than this.
+func (in *Ingest) LastHeard() iter.Seq2[ledger.Device, time.Time] {
+	return func(yield func(ledger.Device, time.Time) bool) {
+		in.heardMu.Lock()
+		devices := make([]ledger.Device, 0, len(in.heard))
+		times := make([]time.Time, 0, len(in.heard))
+		for d, at := range in.heard {
+			devices, times = append(devices, d), append(times, at)
+		}
+		in.heardMu.Unlock()
+		for i := range devices {
+			if !yield(devices[i], times[i]) {
+				return
+			}
+		}
+	}
+}
+
 // Run works until ctx ends.
 func (in *Ingest) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for i := range in.queues {
+	for _, q := range in.queues {
 		wg.Go(func() {
-			w := worker{Ingest: in, known: map[ledger.Epoch]ledger.Ranges{}, seals: evidence.NewArrivals(in.ledger)}
-			w.run(ctx, in.queues[i])
+			w := worker{Ingest: in, devices: map[ledger.Device]*device{}, seals: evidence.NewArrivals(in.ledger)}
+			w.run(ctx, q)
 		})
 	}
 	wg.Go(func() { in.acks.run(ctx) })
@@ -113,334 +163,42 @@ func (in *Ingest) Run(ctx context.Context) error {
 	return nil
 }
 
-// worker deals with the agents of one queue.
-type worker struct {
-	*Ingest
-	known map[ledger.Epoch]ledger.Ranges // what the ledger has; dropped on any failure
-	seals *evidence.Arrivals
-	dec   wire.Decoder
+// route is where a topic's messages go.
+type route struct {
+	topic string
+	ledger.Device
+	leaf  string // "" of a topic that is not ours
+	queue int
 }
 
-func (w *worker) run(ctx context.Context, queue <-chan Message) {
-	for {
-		var ms []Message
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-queue:
-			ms = append(ms, m)
-		}
-		for more := true; more && len(ms) < together; {
-			select {
-			case m := <-queue:
-				ms = append(ms, m)
-			default:
-				more = false
-			}
-		}
-		for stuck := false; ; {
-			err := w.take(ctx, ms)
-			if err == nil {
-				if stuck {
-					w.stuck.Add(-1)
-					w.log.Info("readings are stored again")
-				}
-				break
-			}
-			if ctx.Err() != nil {
-				return
-			}
-			clear(w.known)
-			w.seals.Forget()
-			if !stuck {
-				stuck = true
-				w.stuck.Add(1)
-				w.log.Error("readings cannot be stored; they wait on the devices", "error", err)
-			}
-			if err := (coldkeep.RealClock{}).Sleep(ctx, retry); err != nil {
-				return
-			}
-		}
-	}
+// routesKept bounds the topics that are remembered: whoever may publish anything
+// must not fill the memory.
+const routesKept = 50_000
+
+// routes remembers topics, so that each is taken apart once.
+type routes struct {
+	mu sync.RWMutex
+	by map[string]*route
 }
 
-// take stores, enters and acknowledges messages. On an error nothing was
-// acknowledged and all may be taken again.
-func (w *worker) take(ctx context.Context, ms []Message) error {
-	now := w.clock.Now()
-	var entries []ledger.Entry
-	var rs []coldkeep.Reading
-	var newest []int64 // time of each entry's last new reading, ms; 0 for none
-	var batches, repeated, bad int64
-	for i, m := range ms {
-		if m.Topic == "" {
-			continue // refused in an earlier try
-		}
-		site, agent, leaf, err := wire.ParseTopic(m.Topic)
-		switch {
-		case err != nil:
-			w.log.Warn("message on a topic that is not ours", "topic", m.Topic)
-			continue
-		case leaf == wire.LeafStatus:
-			if err := w.status(ctx, now, site, agent, m.Payload); err != nil {
-				return err
-			}
-			continue
-		case leaf != wire.LeafReadings:
-			continue
-		case m.Retained:
-			// Retained readings would come again at every subscription.
-			if err := w.refuse(ctx, now, site, agent, m, "readings must not be retained"); err != nil {
-				return err
-			}
-			ms[i] = Message{}
-			continue
-		}
-		b, wrong, err := w.dec.Decode(m.Payload, now.Add(future).UnixMilli())
-		if err != nil {
-			if err := w.refuse(ctx, now, site, agent, m, coldkeep.ErrorMessage(err)); err != nil {
-				return err
-			}
-			ms[i] = Message{}
-			continue
-		}
-		batches++
-		e := ledger.Epoch{Site: site, Agent: agent, Epoch: b.Epoch}
-		ranges, ok := w.known[e]
-		if !ok {
-			if ranges, err = w.ledger.Ranges(ctx, e); err != nil {
-				return err
-			}
-		}
-		entry, fresh := enter(e, b, wrong, ranges)
-		if last := entry.To; ranges.Overlaps(b.Seq, last) {
-			// What was given up as lost and comes after all is as new as any.
-			lost, err := w.ledger.Lost(ctx, e)
-			if err != nil {
-				return err
-			}
-			if lost.Overlaps(b.Seq, last) {
-				entry, fresh = enter(e, b, wrong, ranges.Without(lost))
-				entry.Found = true
-			}
-		}
-		if err := w.seals.Take(ctx, now, &entry, b, wrong); err != nil {
-			return err
-		}
-		rs = append(rs, fresh...)
-		repeated += int64(len(b.Records) - len(fresh) - len(entry.Bad) - len(entry.Events))
-		bad += int64(len(entry.Bad))
-		w.known[e] = ranges.Add(entry.From, entry.To)
-		entries = append(entries, entry)
-		at := int64(0)
-		if n := len(fresh); n > 0 {
-			at = fresh[n-1].At
-		}
-		newest = append(newest, at)
+func (rs *routes) find(topic string, queues int) (r *route, fresh bool) {
+	rs.mu.RLock()
+	r, ok := rs.by[topic]
+	rs.mu.RUnlock()
+	if ok {
+		return r, false
 	}
-	err := w.store.Append(ctx, rs)
-	if coldkeep.ErrorCode(err) == coldkeep.EINVALID {
-		err = w.isolate(ctx, rs, entries)
+	r = &route{topic: topic}
+	if site, agent, leaf, err := wire.ParseTopic(topic); err == nil {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(string(site) + "/" + string(agent))) // a hash does not fail
+		r.Device, r.leaf, r.queue = ledger.Device{Site: site, Agent: agent}, leaf, int(h.Sum32()%uint32(queues))
 	}
-	if err != nil {
-		return err
+	rs.mu.Lock()
+	if rs.by == nil || len(rs.by) >= routesKept {
+		rs.by = map[string]*route{}
 	}
-	if len(entries) == 0 {
-		return nil
-	}
-	after, err := w.ledger.Commit(ctx, now, entries)
-	if err != nil {
-		return err
-	}
-	for i := range entries {
-		e := &entries[i]
-		w.known[e.Epoch] = after[i]
-		w.acks.stored(e, after[i])
-		if w.Age != nil && newest[i] > 0 {
-			w.Age(time.Duration(w.clock.Now().UnixMilli()-newest[i]) * time.Millisecond)
-		}
-		w.sealed(ctx, e)
-		for probe := range e.Touched {
-			w.judge.Notice(coldkeep.Series{Site: e.Site, Agent: e.Agent, Probe: probe})
-		}
-	}
-	w.Counts.Batches.Add(batches)
-	w.Counts.Stored.Add(int64(len(rs)))
-	w.Counts.Repeated.Add(repeated)
-	w.Counts.Quarantined.Add(bad)
-	return nil
-}
-
-// isolate stores readings one by one after the store has said that some can never
-// be, and puts those into quarantine under their seq.
-func (w *worker) isolate(ctx context.Context, rs []coldkeep.Reading, entries []ledger.Entry) error {
-	for i := range rs {
-		err := w.store.Append(ctx, rs[i:i+1])
-		if err == nil {
-			continue
-		}
-		if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
-			return err
-		}
-		r := &rs[i]
-		raw, _ := json.Marshal(r) // numbers and strings always marshal
-		w.log.Warn("reading refused by the store and quarantined", "series", r.Series.String(), "seq", r.Seq, "error", err)
-		w.Counts.Quarantined.Add(1)
-		for k := range entries {
-			e := &entries[k]
-			if e.Site == r.Site && e.Agent == r.Agent && e.Epoch.Epoch == r.Epoch && e.From <= r.Seq && r.Seq <= e.To {
-				e.Bad = append(e.Bad, wire.BadRecord{Seq: r.Seq, Raw: raw, Reason: "refused by the readings store: " + err.Error()})
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// enter makes the ledger entry of a batch and the readings in it that are new.
-func enter(e ledger.Epoch, b *wire.Batch, wrong []wire.BadRecord, known ledger.Ranges) (ledger.Entry, []coldkeep.Reading) {
-	entry := ledger.Entry{Epoch: e, From: b.Seq, To: b.Seq + int64(len(b.Records)) - 1, Oldest: b.Oldest, Clock: b.Clock, Config: b.Config,
-		Touched: map[coldkeep.ProbeID]int64{}, Quarters: map[coldkeep.ProbeID]map[int64]struct{}{}}
-	badSeq := make(map[int64]bool, len(wrong))
-	for _, bad := range wrong {
-		badSeq[bad.Seq] = true
-		if !known.Has(bad.Seq) {
-			entry.Bad = append(entry.Bad, bad)
-		}
-	}
-	var out []coldkeep.Reading
-	for i := range b.Records {
-		r, seq := &b.Records[i], b.Seq+int64(i)
-		switch {
-		case badSeq[seq] || known.Has(seq):
-			continue
-		case r.IsEvent():
-			entry.Events = append(entry.Events, ledger.Event{Seq: seq, Record: *r})
-			continue
-		}
-		out = append(out, coldkeep.Reading{Series: coldkeep.Series{Site: e.Site, Agent: e.Agent, Probe: r.Probe}, Epoch: b.Epoch, Seq: seq,
-			At: r.At, Celsius: r.Celsius, Raw: r.Raw, Lo: r.Lo, Hi: r.Hi, Quality: r.Quality})
-		if at, ok := entry.Touched[r.Probe]; !ok || r.At < at {
-			entry.Touched[r.Probe] = r.At
-		}
-		if entry.Quarters[r.Probe] == nil {
-			entry.Quarters[r.Probe] = map[int64]struct{}{}
-		}
-		entry.Quarters[r.Probe][coldkeep.IntervalStart(r.At)] = struct{}{}
-	}
-	return entry, out
-}
-
-// refuse quarantines a payload that cannot be read as what it should be. It is an
-// agent's fault and must not hold up the others.
-func (w *worker) refuse(ctx context.Context, now time.Time, site coldkeep.SiteID, agent coldkeep.AgentID, m Message, reason string) error {
-	w.Counts.Refused.Add(1)
-	w.log.Warn("payload refused and quarantined", "site", site, "agent", agent, "bytes", len(m.Payload), "reason", reason)
-	body := m.Payload[:min(len(m.Payload), wire.MaxPayload)]
-	return w.ledger.Refuse(ctx, now, site, agent, m.Topic, reason, body)
-}
-
-func (w *worker) status(ctx context.Context, now time.Time, site coldkeep.SiteID, agent coldkeep.AgentID, payload []byte) error {
-	if len(payload) == 0 {
-		return nil // the retained status was taken back
-	}
-	var st wire.Status
-	if err := wire.Decode(payload, &st); err != nil {
-		return w.refuse(ctx, now, site, agent, Message{Topic: wire.Topic(site, agent, wire.LeafStatus), Payload: payload}, coldkeep.ErrorMessage(err))
-	}
-	if st.Epoch != "" && !wire.ValidEpoch(st.Epoch) {
-		return w.refuse(ctx, now, site, agent, Message{Topic: wire.Topic(site, agent, wire.LeafStatus), Payload: payload}, "status epoch is not a ULID")
-	}
-	if err := w.ledger.SetStatus(ctx, now, site, agent, &st); err != nil {
-		return err
-	}
-	if err := w.noteKey(ctx, now, site, agent, &st); err != nil {
-		return err
-	}
-	w.judge.SetOnline(site, agent, st.Online)
-	return nil
-}
-
-// acks coalesces acknowledgements to at most one a second an agent, and asks for
-// what is missing at most every resendEvery.
-type acks struct {
-	pub  Publisher
-	mu   sync.Mutex
-	due  map[agentKey]ledger.Ranges
-	last map[agentKey]sent
-}
-
-type agentKey struct {
-	site  coldkeep.SiteID
-	agent coldkeep.AgentID
-	epoch string
-}
-
-type sent struct{ ack, resend time.Time }
-
-const (
-	ackEvery    = time.Second
-	resendEvery = 10 * time.Second
-)
-
-func (a *acks) init(pub Publisher) {
-	a.pub, a.due, a.last = pub, map[agentKey]ledger.Ranges{}, map[agentKey]sent{}
-}
-
-func (a *acks) stored(e *ledger.Entry, r ledger.Ranges) {
-	a.mu.Lock()
-	a.due[agentKey{e.Site, e.Agent, e.Epoch.Epoch}] = r
-	a.mu.Unlock()
-}
-
-func (a *acks) run(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			a.flush(ctx, now)
-		}
-	}
-}
-
-func (a *acks) flush(ctx context.Context, now time.Time) {
-	a.mu.Lock()
-	todo := map[agentKey]ledger.Ranges{}
-	for k, r := range a.due {
-		if now.Sub(a.last[k].ack) >= ackEvery {
-			todo[k] = r
-			delete(a.due, k)
-		}
-	}
-	a.mu.Unlock()
-	for k, r := range todo {
-		a.send(ctx, now, k, r)
-	}
-}
-
-// send publishes one ack, and a resend for the first gap. Neither is retried: the
-// agent sends again what it has no ack for, and that is acknowledged again.
-func (a *acks) send(ctx context.Context, now time.Time, k agentKey, r ledger.Ranges) {
-	ack, _ := json.Marshal(wire.Ack{V: wire.Version, Epoch: k.epoch, Seq: r.Contiguous()}) // always marshals
-	if err := a.pub.Publish(ctx, wire.Topic(k.site, k.agent, wire.LeafAck), true, ack); err != nil {
-		return
-	}
-	a.mu.Lock()
-	s := a.last[k]
-	s.ack = now
-	from, to, gap := r.FirstGap()
-	ask := gap && now.Sub(s.resend) >= resendEvery
-	if ask {
-		s.resend = now
-	}
-	a.last[k] = s
-	a.mu.Unlock()
-	if !ask {
-		return
-	}
-	cmd, _ := json.Marshal(wire.Command{V: wire.Version, Cmd: wire.CommandResend, Epoch: k.epoch, From: from, To: to}) // always marshals
-	_ = a.pub.Publish(ctx, wire.Topic(k.site, k.agent, wire.LeafCommand), false, cmd)                                  // see above
+	rs.by[topic] = r
+	rs.mu.Unlock()
+	return r, true
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,13 +42,13 @@ func (devices) CheckDevice(user, password string) (coldkeep.SiteID, coldkeep.Age
 
 // stage is a broker and an intake, joined over TCP, and what a test sees of them.
 type stage struct {
-	t      *testing.T
-	addr   string
-	in     *ingest.Ingest
-	store  *holdable
-	led    *ledger.Ledger
-	link   *ingest.Link
-	notice chan coldkeep.Series
+	t     *testing.T
+	addr  string
+	in    *ingest.Ingest
+	store *holdable
+	led   *ledger.Ledger
+	link  *ingest.Link
+	judge *hearing
 }
 
 // holdable is a store that can be made to refuse.
@@ -69,17 +70,57 @@ func (h *holdable) Append(ctx context.Context, rs []coldkeep.Reading) error {
 	return h.Store.Append(ctx, rs)
 }
 
-type noticed struct{ c chan coldkeep.Series }
+// hearing is a judge that only hears. late makes it say of a series that a checkpoint
+// covers its readings already.
+type hearing struct {
+	mu     sync.Mutex
+	late   map[coldkeep.Series]int64
+	open   int                        // tickets that are not done
+	heard  map[coldkeep.Reading]int64 // how often each was said to be stored
+	online map[coldkeep.AgentID]bool
+}
 
-func (n noticed) Notice(series ...coldkeep.Series) {
-	for _, s := range series {
-		select {
-		case n.c <- s:
-		default:
+func newHearing() *hearing {
+	return &hearing{heard: map[coldkeep.Reading]int64{}, online: map[coldkeep.AgentID]bool{}}
+}
+
+func (h *hearing) Expect(rs []coldkeep.Reading) (map[coldkeep.Series]int64, func(bool)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open++
+	var late map[coldkeep.Series]int64
+	for i := range rs {
+		if until, ok := h.late[rs[i].Series]; ok && rs[i].At <= until {
+			if late == nil {
+				late = map[coldkeep.Series]int64{}
+			}
+			if at, ok := late[rs[i].Series]; !ok || rs[i].At < at {
+				late[rs[i].Series] = rs[i].At
+			}
+		}
+	}
+	called := false
+	return late, func(stored bool) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if called {
+			panic("a ticket was given back twice")
+		}
+		called = true
+		h.open--
+		for i := range rs {
+			if stored {
+				h.heard[rs[i]]++
+			}
 		}
 	}
 }
-func (noticed) SetOnline(coldkeep.SiteID, coldkeep.AgentID, bool) {}
+
+func (h *hearing) SetOnline(_ coldkeep.SiteID, agent coldkeep.AgentID, online bool) {
+	h.mu.Lock()
+	h.online[agent] = online
+	h.mu.Unlock()
+}
 
 func newStage(t *testing.T, where string) *stage {
 	t.Helper()
@@ -96,12 +137,12 @@ func newStage(t *testing.T, where string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, addr: "tcp://" + b.Addr(), store: &holdable{Store: store}, led: led, notice: make(chan coldkeep.Series, 1000)}
+	s := &stage{t: t, addr: "tcp://" + b.Addr(), store: &holdable{Store: store}, led: led, judge: newHearing()}
 	s.link, err = ingest.NewLink(ingest.LinkConfig{Broker: s.addr, ClientID: "collector", Username: broker.CollectorUser, Password: "top", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.in = ingest.New(s.store, led, noticed{s.notice}, s.link, coldkeep.RealClock{}, log)
+	s.in = ingest.New(s.store, led, s.judge, s.link, coldkeep.RealClock{}, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.in.Run(ctx) })

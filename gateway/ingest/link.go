@@ -6,8 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,13 +58,16 @@ func (l *Link) Connected() bool {
 
 const (
 	connectTimeout = 10 * time.Second
-	backoffFirst   = 200 * time.Millisecond
-	backoffMost    = 15 * time.Second
+	// pingTimeout is long, because while the stores are slow nothing is read, the answer
+	// to a ping neither. A peer that is gone is found by TCP's own keep-alive.
+	pingTimeout  = 2 * time.Minute
+	backoffFirst = 200 * time.Millisecond
+	backoffMost  = 15 * time.Second
 )
 
 // Run keeps the link up until ctx ends and hands every message to handle, one at
 // a time; while handle waits, the connection is not read from.
-func (l *Link) Run(ctx context.Context, handle func(context.Context, Message)) error {
+func (l *Link) Run(ctx context.Context, handle func(context.Context, Message) error) error {
 	wait := backoffFirst
 	for ctx.Err() == nil {
 		started := time.Now()
@@ -88,7 +93,7 @@ func (l *Link) Run(ctx context.Context, handle func(context.Context, Message)) e
 }
 
 // session is one connection, from connecting to its loss.
-func (l *Link) session(ctx context.Context, handle func(context.Context, Message)) error {
+func (l *Link) session(ctx context.Context, handle func(context.Context, Message) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lost := make(chan error, 1)
@@ -97,11 +102,19 @@ func (l *Link) session(ctx context.Context, handle func(context.Context, Message
 		// Own reconnecting: with paho's a token may finish without an error for a message
 		// that was never delivered.
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
-		SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).SetKeepAlive(30 * time.Second).SetOrderMatters(true).
+		SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).SetKeepAlive(30 * time.Second).SetPingTimeout(pingTimeout).SetOrderMatters(true).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err }).
+		// Over websockets paho reads by itself.
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-			handle(ctx, Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
+			_ = handle(ctx, Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()}) // ctx ended, and the session with it
 		})
+	if !strings.HasPrefix(l.cfg.Broker, "ws") {
+		opts.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+			return dial(ctx, u, l.cfg.TLS, func(topic string, payload []byte, size int, retained bool) error {
+				return handle(ctx, Message{Topic: topic, Payload: payload, Size: size, Retained: retained})
+			})
+		})
+	}
 	client := mqtt.NewClient(opts)
 	if err := wait(ctx, client.Connect(), connectTimeout); err != nil {
 		client.Disconnect(0)

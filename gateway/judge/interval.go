@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/excursion"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 )
 
@@ -17,33 +18,26 @@ const settle = 2 * time.Minute
 // quartersAtOnce bounds the work of one round.
 const quartersAtOnce = 1000
 
-func appendQuarter(qs []int64, at int64) []int64 {
-	q := coldkeep.IntervalStart(at)
-	if n := len(qs); n > 0 && qs[n-1] == q {
-		return qs
-	}
-	return append(qs, q)
-}
-
-// longestGapLogged bounds how many empty quarter hours one gap may put into the
-// log: four weeks. A longer silence is an appliance out of use.
-const longestGapLogged = 28 * 24 * time.Hour
-
-func appendGap(qs []int64, from, to int64) []int64 {
-	if to-from > longestGapLogged.Milliseconds() {
-		return qs
-	}
-	for q := coldkeep.IntervalStart(from); q <= to; q += quarter.Milliseconds() {
-		qs = appendQuarter(qs, q)
-	}
-	return qs
-}
-
 // logIntervals makes the temperature log of the quarter hours that are over, at
 // most quartersAtOnce of them: judging comes first.
 func (j *Judge) logIntervals(ctx context.Context) error {
+	j.mu.Lock()
+	mirrored, holds := j.mirrored, j.holds
+	var sites []coldkeep.SiteID
+	if holds != nil {
+		sites = []coldkeep.SiteID{}
+		for _, s := range j.mirror.Sites {
+			if holds(s.ID) {
+				sites = append(sites, s.ID)
+			}
+		}
+	}
+	j.mu.Unlock()
+	if !mirrored || holds != nil && len(sites) == 0 {
+		return nil // whose they are is not known yet
+	}
 	before := j.clock.Now().Add(-quarter - settle).UnixMilli()
-	us, err := j.ledger.Unlogged(ctx, before, quartersAtOnce)
+	us, err := j.ledger.Unlogged(ctx, before, sites, quartersAtOnce)
 	if err != nil {
 		return err
 	}
@@ -63,16 +57,16 @@ func (j *Judge) logIntervals(ctx context.Context) error {
 
 func (j *Judge) logRun(ctx context.Context, us []ledger.Unlogged) error {
 	j.mu.Lock()
-	tracks := append([]*track(nil), j.tracks[us[0].Series]...)
+	stints := j.stints(us[0].Series)
 	j.mu.Unlock()
 	var out []coldkeep.Interval
-	for _, t := range tracks {
+	for _, t := range stints {
 		maxGap := t.rules.MaxGap().Milliseconds()
 		builders := make([]intervalBuilder, 0, len(us))
 		for _, u := range us {
 			at := utc(u.From)
 			if t.assignment.Covers(at) || t.assignment.Covers(at.Add(quarter-1)) {
-				builders = append(builders, newIntervalBuilder(t, u.From, maxGap))
+				builders = append(builders, newIntervalBuilder(&t, u.From, maxGap))
 			}
 		}
 		if len(builders) == 0 {
@@ -81,7 +75,7 @@ func (j *Judge) logRun(ctx context.Context, us []ledger.Unlogged) error {
 		lo, hi := builders[0].from-maxGap, builders[len(builders)-1].to+maxGap
 		// Records a gap's length around the run tell whether silence at its edges
 		// belongs to a gap.
-		err := j.store.Range(ctx, t.Series, lo, hi+1, func(r *coldkeep.Reading) error {
+		err := j.store.Range(ctx, us[0].Series, lo, hi+1, func(r *coldkeep.Reading) error {
 			if !t.assignment.Covers(r.Time()) {
 				return nil
 			}
@@ -100,6 +94,25 @@ func (j *Judge) logRun(ctx context.Context, us []ledger.Unlogged) error {
 	return j.ledger.SaveIntervals(ctx, j.clock.Now(), us, out)
 }
 
+// stint is one probe's stay in one appliance.
+type stint struct {
+	assignment coldkeep.Assignment
+	rules      *excursion.Rules
+}
+
+// stints are the stays of a series. The caller holds Judge.mu.
+func (j *Judge) stints(s coldkeep.Series) []stint {
+	var out []stint
+	for _, seat := range j.seats[s] {
+		for _, as := range seat.track.past.stays {
+			if as.Series == s {
+				out = append(out, stint{as, seat.track.rules})
+			}
+		}
+	}
+	return out
+}
+
 // intervalBuilder folds the records around one quarter hour into its log line.
 type intervalBuilder struct {
 	from, to, maxGap int64
@@ -112,10 +125,10 @@ type intervalBuilder struct {
 	in               coldkeep.Interval
 }
 
-func newIntervalBuilder(t *track, from, maxGap int64) intervalBuilder {
+func newIntervalBuilder(t *stint, from, maxGap int64) intervalBuilder {
 	to := from + quarter.Milliseconds()
 	return intervalBuilder{from: from, to: to, maxGap: maxGap, prev: max(from-maxGap, t.assignment.From.UnixMilli()) - 1,
-		in: coldkeep.Interval{Appliance: t.Appliance, Probe: t.Series.String(), From: utc(from), To: utc(to),
+		in: coldkeep.Interval{Appliance: t.assignment.Appliance, Probe: t.assignment.Series.String(), From: utc(from), To: utc(to),
 			Min: coldkeep.NoTemperature, Max: coldkeep.NoTemperature, Mean: coldkeep.NoTemperature}}
 }
 

@@ -1,7 +1,9 @@
-// Package judge applies the excursion engine to what is stored and enters what it
-// finds in the ledger. Its work is derived from the readings store alone: whenever
-// it died, it takes up the latest checkpoint and reads on from there, and a late
-// reading sends it back to the checkpoint before.
+// Package judge applies the excursion engine to what comes in and enters what it
+// finds in the ledger. In the usual case a reading goes from the intake straight
+// into the running state of its appliance. Whatever the judge says can be derived
+// anew from the readings store alone: whenever it died, it takes up the latest
+// checkpoint and reads on from there, and a late reading sends it back to the
+// checkpoint before.
 package judge
 
 import (
@@ -17,15 +19,32 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/readings"
 )
 
-// checkpointEvery is the event time between two checkpoints: what a restart or a
-// late reading costs at most to read again.
-const checkpointEvery = 6 * time.Hour
+const (
+	// checkpointEvery is the event time between two checkpoints: what a restart or a
+	// late reading costs at most to read again.
+	checkpointEvery = 6 * time.Hour
 
-// retryAfter is the wait, on the machine's clock, after the store or the ledger
-// failed.
-const retryAfter = time.Second
+	// retryAfter is the wait, on the machine's clock, after the store or the ledger
+	// failed.
+	retryAfter = time.Second
 
-// Judge judges the series whose probes stand in an appliance.
+	// lateEvery is how often at most, on the machine's clock, late readings send one
+	// appliance back to a checkpoint: a device that fills a gap sends many.
+	lateEvery = time.Second
+
+	// readers is how many appliances may be read from the store at once. The others
+	// are judged from memory meanwhile.
+	readers = 2
+
+	// most is how many samples of one appliance wait in memory; beyond, they are read
+	// from the store.
+	most = 100_000
+
+	// together is how many appliances' judgements one transaction carries.
+	together = 500
+)
+
+// Judge judges the appliances whose probes it knows.
 type Judge struct {
 	store  readings.Store
 	ledger *ledger.Ledger
@@ -33,29 +52,24 @@ type Judge struct {
 	log    *slog.Logger
 	live   func(coldkeep.LiveEvent)
 
-	wake chan struct{}
+	wake    chan struct{}
+	reading chan struct{} // holds a token for each appliance that is being read
+	loads   sync.WaitGroup
 
-	mu      sync.Mutex
-	mirror  *coldkeep.Mirror // not yet taken up
-	waiting map[coldkeep.Series]struct{}
-	tracks  map[coldkeep.Series][]*track
-	online  map[coldkeep.SiteID]map[coldkeep.AgentID]bool
-}
+	retryAfter, lateEvery time.Duration // shorter in tests
 
-// track is the judge's memory of one probe's stay in one appliance. Only Run's
-// goroutine touches state; the rest is guarded by Judge.mu.
-type track struct {
-	ledger.Track
-	assignment coldkeep.Assignment
-	until      time.Time // when the probe's next stay in the appliance begins; zero for none
-	appliance  coldkeep.Appliance
-	rules      *excursion.Rules
-	state      *excursion.State // nil until loaded
-	savedAt    int64            // event time of the latest checkpoint, ms
-	fresh      bool             // nothing of it was ever judged
-
-	latest excursion.Sample
-	open   []excursion.Finding
+	mu       sync.Mutex
+	next     *coldkeep.Mirror           // not yet taken up
+	holds    func(coldkeep.SiteID) bool // the sites that are this collector's; nil is all
+	mirror   coldkeep.Mirror            // taken up
+	mirrored bool                       // a mirror has been
+	unruled  map[coldkeep.Series]bool   // they stand in an appliance that cannot be judged at present
+	tracks   map[coldkeep.ApplianceID]*track
+	seats    map[coldkeep.Series][]seat
+	due      map[*track]struct{}
+	online   map[coldkeep.SiteID]map[coldkeep.AgentID]bool
+	since    map[coldkeep.SiteID]time.Time // when the site became this collector's
+	free     []*ticket
 }
 
 // New makes a judge. live may be nil; it is told when an appliance's screen has
@@ -64,20 +78,10 @@ func New(store readings.Store, led *ledger.Ledger, clock coldkeep.Clock, log *sl
 	if live == nil {
 		live = func(coldkeep.LiveEvent) {}
 	}
-	return &Judge{store: store, ledger: led, clock: clock, log: log, live: live, wake: make(chan struct{}, 1),
-		waiting: map[coldkeep.Series]struct{}{}, tracks: map[coldkeep.Series][]*track{},
-		online: map[coldkeep.SiteID]map[coldkeep.AgentID]bool{}}
-}
-
-// Notice tells the judge that readings of a series were stored and entered as
-// unjudged.
-func (j *Judge) Notice(series ...coldkeep.Series) {
-	j.mu.Lock()
-	for _, s := range series {
-		j.waiting[s] = struct{}{}
-	}
-	j.mu.Unlock()
-	j.nudge()
+	return &Judge{store: store, ledger: led, clock: clock, log: log, live: live,
+		retryAfter: retryAfter, lateEvery: lateEvery, wake: make(chan struct{}, 1), reading: make(chan struct{}, readers),
+		tracks: map[coldkeep.ApplianceID]*track{}, seats: map[coldkeep.Series][]seat{}, due: map[*track]struct{}{},
+		online: map[coldkeep.SiteID]map[coldkeep.AgentID]bool{}, since: map[coldkeep.SiteID]time.Time{}}
 }
 
 func (j *Judge) nudge() {
@@ -102,276 +106,238 @@ func (j *Judge) SetOnline(site coldkeep.SiteID, agent coldkeep.AgentID, online b
 // appliance, and by which rules that is judged.
 func (j *Judge) SetMirror(m coldkeep.Mirror) {
 	j.mu.Lock()
-	j.mirror = &m
+	j.next = &m
 	j.mu.Unlock()
 	j.nudge()
 }
 
-// applyMirror takes up the latest mirror, in Run's goroutine. A stay that goes on
-// under the same rules keeps its state.
-func (j *Judge) applyMirror() {
+// SetSites says which sites are this collector's. Until it is called all are.
+func (j *Judge) SetSites(holds func(coldkeep.SiteID) bool) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	m := j.mirror
-	if m == nil {
-		return
+	j.holds = holds
+	if j.next == nil {
+		m := j.mirror
+		j.next = &m
 	}
-	j.mirror = nil
-	old := j.tracks
-	j.tracks = make(map[coldkeep.Series][]*track, len(m.Assignments))
-	for _, as := range m.Assignments {
-		ap, ok := m.Appliance(as.Appliance)
-		if !ok || !ap.InService {
-			continue
-		}
-		rules, err := compile(&ap)
-		if err != nil {
-			j.log.Error("appliance cannot be judged", "appliance", ap.ID, "error", err)
-			continue
-		}
-		key := ledger.Track{Series: as.Series, Appliance: ap.ID, Rules: rules.Profile() + "/" + string(ap.Unit) + "/" + stay(&as)}
-		t := &track{Track: key, latest: excursion.Sample{Celsius: coldkeep.NoTemperature}}
-		for _, o := range old[as.Series] {
-			if o.Track == key {
-				t = o
-			}
-		}
-		t.assignment, t.appliance, t.rules = as, ap, rules
-		t.until = time.Time{}
-		for _, next := range m.Assignments {
-			if next.Series == as.Series && next.Appliance == as.Appliance && next.From.After(as.From) && (t.until.IsZero() || next.From.Before(t.until)) {
-				t.until = next.From
-			}
-		}
-		j.tracks[as.Series] = append(j.tracks[as.Series], t)
-		j.waiting[as.Series] = struct{}{}
-	}
+	j.mu.Unlock()
+	j.nudge()
 }
 
-// stay names an assignment's span. A stay whose end has changed is judged anew, as
-// it would be after a restart.
-func stay(as *coldkeep.Assignment) string {
-	s := as.From.UTC().Format(time.RFC3339Nano)
-	if as.To != nil {
-		s += "/" + as.To.UTC().Format(time.RFC3339Nano)
-	}
-	return s
-}
-
-func compile(ap *coldkeep.Appliance) (*excursion.Rules, error) {
-	p, err := coldkeep.FindProfile(ap.Profile)
-	if err != nil {
-		return nil, err
-	}
-	return excursion.Compile(p, ap.Unit)
-}
-
-// Run judges until ctx ends. It returns an error only when it cannot go on.
+// Run judges until ctx ends.
 func (j *Judge) Run(ctx context.Context) error {
-	if err := j.loadWaiting(ctx); err != nil {
-		return err
-	}
+	defer j.loads.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		j.applyMirror()
-		if s, ok := j.next(); ok {
-			if err := j.judgeSeries(ctx, s); err != nil && ctx.Err() == nil {
-				j.log.Warn("judging waits", "series", s.String(), "error", err)
-				// The others go on meanwhile.
-				time.AfterFunc(retryAfter, func() { j.Notice(s) })
-			}
-		}
-		var idle <-chan struct{} = j.wake
-		if j.busy() {
-			ready := make(chan struct{})
-			close(ready)
-			idle = ready
-		}
+		j.round(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			j.lookForSilence()
 			if err := j.logIntervals(ctx); err != nil && ctx.Err() == nil {
 				j.log.Warn("temperature log waits", "error", err)
 			}
-		case <-idle:
+		case <-j.wake:
 		}
 	}
 }
 
-// busy reports whether a series waits.
-func (j *Judge) busy() bool {
+// round judges every appliance that has something new. What can be judged from
+// memory is; what must be read from the store is, beside the others.
+func (j *Judge) round(ctx context.Context) {
+	var batch []*outcome
+	for _, t := range j.takeDue() {
+		o, err := j.fromMemory(ctx, t)
+		switch {
+		case err != nil:
+			j.later(ctx, t, err)
+		case o == nil:
+			j.read(ctx, t)
+		default:
+			batch = append(batch, o)
+		}
+		if len(batch) == together {
+			j.save(ctx, batch)
+			batch = nil
+		}
+	}
+	j.save(ctx, batch)
+}
+
+// takeDue takes the appliances that wait and that nobody is at work on.
+func (j *Judge) takeDue() []*track {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.waiting) > 0
+	var out []*track
+	now := time.Now()
+	for t := range j.due {
+		if t.gone {
+			delete(j.due, t)
+			continue
+		}
+		if t.busy || now.Before(t.notBefore) {
+			continue
+		}
+		delete(j.due, t)
+		t.busy = true
+		out = append(out, t)
+	}
+	return out
 }
 
-func (j *Judge) loadWaiting(ctx context.Context) error {
-	us, err := j.ledger.Unjudged(ctx)
-	if err != nil {
-		return err
-	}
-	for _, u := range us {
-		j.Notice(u.Series)
-	}
-	return nil
-}
-
-func (j *Judge) next() (coldkeep.Series, bool) {
+// release ends the work on an appliance, which is due again when more has come.
+func (j *Judge) release(t *track) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	for s := range j.waiting {
-		delete(j.waiting, s)
-		return s, true
+	t.busy = false
+	if len(t.pending) > 0 || t.reload {
+		j.due[t] = struct{}{}
 	}
-	return coldkeep.Series{}, false
-}
-
-// judgeSeries judges what is new of a series in each appliance it stood in.
-func (j *Judge) judgeSeries(ctx context.Context, s coldkeep.Series) error {
-	j.mu.Lock()
-	tracks := append([]*track(nil), j.tracks[s]...)
+	_, again := j.due[t]
+	again = again && !time.Now().Before(t.notBefore)
 	j.mu.Unlock()
-	if len(tracks) == 0 {
-		return nil // it stays unjudged until its probe is assigned
-	}
-	u, waiting, err := j.ledger.UnjudgedOf(ctx, s)
-	if err != nil {
-		return err
-	}
-	if !waiting {
-		u.From = math.MaxInt64
-	}
-	js := make([]ledger.Judgement, 0, len(tracks))
-	for _, t := range tracks {
-		jm, err := j.judgeTrack(ctx, t, u.From)
-		if err != nil {
-			j.forget(tracks)
-			return err
-		}
-		js = append(js, jm)
-	}
-	more, err := j.ledger.SaveJudgements(ctx, j.clock.Now(), u, js)
-	if err != nil {
-		j.forget(tracks)
-		return err
-	}
-	if more && waiting {
-		j.Notice(s)
-	}
-	for i, t := range tracks {
-		t.fresh = false
-		j.live(coldkeep.LiveEvent{Type: "status", Site: t.Site, Appliance: t.Appliance})
-		if len(js[i].Revised) > 0 {
-			j.live(coldkeep.LiveEvent{Type: "excursion", Site: t.Site, Appliance: t.Appliance})
-		}
-	}
-	return nil
-}
-
-// forget drops states that may be ahead of the ledger; they are loaded again.
-func (j *Judge) forget(tracks []*track) {
-	for _, t := range tracks {
-		t.state = nil
+	if again {
+		j.nudge()
 	}
 }
 
-// judgeTrack brings a track up to what is stored, from its state or, when
-// readings from a time (ms) on are late for that, from the checkpoint before them.
-func (j *Judge) judgeTrack(ctx context.Context, t *track, late int64) (ledger.Judgement, error) {
-	out := ledger.Judgement{Track: t.Track, Rewound: math.MaxInt64}
-	if t.state == nil || t.state.At >= late {
-		before := late
-		c, err := j.ledger.Checkpoint(ctx, t.Track, before)
+// read judges an appliance from the store, beside the others.
+func (j *Judge) read(ctx context.Context, t *track) {
+	select {
+	case j.reading <- struct{}{}:
+	default:
+		// All readers are at work; it stays due and one of them will nudge.
+		j.mu.Lock()
+		t.busy, t.reload = false, true
+		j.due[t] = struct{}{}
+		j.mu.Unlock()
+		return
+	}
+	j.loads.Go(func() {
+		defer func() {
+			<-j.reading
+			j.nudge()
+		}()
+		o, err := j.fromStore(ctx, t)
 		if err != nil {
-			return out, err
+			j.later(ctx, t, err)
+			return
 		}
-		t.state, t.savedAt, t.fresh = &excursion.State{}, 0, c == nil
-		if c != nil {
-			if t.state, err = excursion.UnmarshalState(c.State, t.rules); err != nil {
-				// A state of an older engine: judge from the start.
-				j.log.Info("engine state is of another version, judging from the start", "series", t.Series.String(), "error", err)
-				t.state, before = &excursion.State{}, math.MinInt64
-			} else {
-				t.savedAt = c.At
-			}
-		}
-		out.Rewound = before
+		j.save(ctx, []*outcome{o})
+	})
+}
+
+// later gives an appliance up for now. Its state may be ahead of the ledger, so it
+// is read again.
+func (j *Judge) later(ctx context.Context, t *track, err error) {
+	if ctx.Err() == nil {
+		j.log.Warn("judging waits", "appliance", t.appliance.ID, "error", err)
 	}
-	since := t.state.At
-	from := max(since, t.assignment.From.UnixMilli())
-	to := int64(math.MaxInt64)
-	if t.assignment.To != nil {
-		to = t.assignment.To.UnixMilli()
+	t.state = nil
+	j.mu.Lock()
+	t.reload, t.notBefore = true, time.Now().Add(j.retryAfter)
+	j.mu.Unlock()
+	j.release(t)
+	time.AfterFunc(j.retryAfter, j.nudge)
+}
+
+// save enters judgements in one transaction and ends the work on their appliances.
+func (j *Judge) save(ctx context.Context, batch []*outcome) {
+	if len(batch) == 0 {
+		return
 	}
-	var found []excursion.Finding
-	latest := excursion.Sample{Celsius: coldkeep.NoTemperature}
-	err := j.store.Range(ctx, t.Series, from, to, func(r *coldkeep.Reading) error {
-		in := excursion.Sample{At: r.At, Seq: r.Seq, Celsius: r.Celsius, Quality: r.Quality}
-		latest = in
-		if in.At == t.state.At && in.Seq <= t.state.Seq {
-			return nil // the sample that the state ends with
+	var js []ledger.Judgement
+	var us []ledger.Unjudged
+	for _, o := range batch {
+		if o.worth() {
+			js = append(js, o.Judgement)
 		}
-		if t.savedAt == 0 || in.At-t.savedAt >= checkpointEvery.Milliseconds() {
-			// The state so far, before this later sample, is a checkpoint.
-			if t.state.At != 0 && in.At > t.state.At {
-				out.Checkpoints = append(out.Checkpoints, ledger.Checkpoint{At: t.state.At, State: t.state.Marshal()})
-				t.savedAt = t.state.At
+		us = append(us, j.settled(o)...)
+	}
+	if len(js)+len(us) > 0 {
+		if err := j.ledger.SaveJudgements(ctx, j.clock.Now(), us, js); err != nil {
+			for _, o := range batch {
+				j.later(ctx, o.track, err)
 			}
+			return
 		}
-		switch prev := t.state.At; {
-		case prev != 0 && in.At-prev > quarter.Milliseconds():
-			// The quarter hours between two readings have a line too.
-			out.Quarters = appendGap(out.Quarters, prev, in.At)
-		case t.fresh:
-			out.Quarters = appendQuarter(out.Quarters, in.At)
+	}
+	for _, o := range batch {
+		t := o.track
+		t.book = o.book
+		j.mu.Lock()
+		t.latest, t.open = o.latest, o.open
+		j.mu.Unlock()
+		j.release(t)
+		if o.stepped {
+			j.live(coldkeep.LiveEvent{Type: "status", Site: t.appliance.Site, Appliance: t.appliance.ID})
 		}
-		t.state.Step(t.rules, in, func(f excursion.Finding) { found = append(found, f) })
+		if len(o.Revised) > 0 {
+			j.live(coldkeep.LiveEvent{Type: "excursion", Site: t.appliance.Site, Appliance: t.appliance.ID})
+		}
+	}
+}
+
+// settled returns the unjudged entries that o was the last to deal with: a probe
+// that has stood in several appliances is judged in each.
+func (j *Judge) settled(o *outcome) []ledger.Unjudged {
+	if len(o.unjudged) == 0 {
 		return nil
-	})
-	if err != nil {
-		return out, err
 	}
-	open := t.state.Open(t.rules)
-	gone := t.assignment.To != nil && !j.clock.Now().Before(*t.assignment.To)
-	if gone {
-		// What the probe saw to the end of its stay is over for this appliance.
-		for i := range open {
-			open[i].End = to
-		}
-	}
-	found = append(found, open...)
-	if late != math.MaxInt64 {
-		// Late readings may have filled gaps of quarter hours without a reading of their
-		// own, a gap's length around them.
-		out.Quarters = appendGap(out.Quarters, late-t.rules.MaxGap().Milliseconds(), t.state.At)
-	}
-	// An excursion that was over by the state we started from ended at least
-	// close_after before it; what ended later, or is open, is judged here.
-	book, err := j.ledger.Excursions(ctx, t.Track, since-t.rules.CloseAfter().Milliseconds())
-	if err != nil {
-		return out, err
-	}
-	mine := book[:0]
-	for _, b := range book {
-		if !b.Start.Before(t.assignment.From) && (t.until.IsZero() || b.Start.Before(t.until)) {
-			mine = append(mine, b)
-		}
-	}
-	out.Revised, err = reconcile(t.Track, t.appliance.Site, t.rules.Profile(), t.state.At, found, mine, func(id string) (ledger.Judged, bool, error) {
-		return j.ledger.Excursion(ctx, id)
-	})
-	for i := range out.Revised {
-		if x := &out.Revised[i]; gone && x.End != nil && x.End.Equal(*t.assignment.To) {
-			x.Reason = "the probe left the unit"
-		}
-	}
+	var out []ledger.Unjudged
 	j.mu.Lock()
-	if latest.At != 0 {
-		t.latest = latest
+	defer j.mu.Unlock()
+	for _, u := range o.unjudged {
+		o.track.seen[u.Series] = u.Gen
+		all := true
+		for _, s := range j.seats[u.Series] {
+			all = all && s.track.seen[u.Series] == u.Gen
+		}
+		if all {
+			out = append(out, u)
+		}
 	}
-	t.open = open
-	j.mu.Unlock()
-	return out, err
+	return out
 }
+
+// lookForSilence makes those appliances due of which nothing has been believed for
+// as long as their profile allows.
+func (j *Judge) lookForSilence() {
+	now := j.clock.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range j.tracks {
+		if !t.busy && len(t.tickets) == 0 && time.Since(t.readAt) > stillToCome {
+			t.already = nil
+		}
+		if t.reload || now.UnixMilli() < t.nextLook {
+			continue
+		}
+		t.nextLook = now.Add(lookEvery).UnixMilli()
+		j.due[t] = struct{}{}
+	}
+}
+
+// lookEvery is how often, on the collector's clock, a silent appliance is looked at.
+const lookEvery = time.Minute
+
+// listened reports whether the collector has listened to a site long enough for
+// silence to mean something.
+func (j *Judge) listened(t *track, now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	since, ok := j.since[t.appliance.Site]
+	return ok && now.Sub(since) >= t.rules.NoDataAlert()
+}
+
+// never is a time (ms) after everything.
+const never = int64(math.MaxInt64)
+
+// pos is a place in an appliance's samples.
+type pos struct {
+	at, seq int64
+	probe   int
+}
+
+func posOf(s *excursion.Sample) pos { return pos{s.At, s.Seq, s.Probe} }

@@ -18,84 +18,128 @@ import (
 // minutes and the extreme have grown is told again.
 const refresh = 15 * time.Minute
 
-// reconcile compares what the engine found with what the book has of the same
-// stretch of a track and returns the new revisions. at is the event time up to
-// which was judged, in ms. revived looks up a withdrawn excursion by its id.
-//
-// An excursion found keeps the identity of the earliest one in the book that it
-// overlaps. Others that it overlaps have melted into it; one in the book that
-// nothing found overlaps was none. Both are withdrawn, with the reason.
-func reconcile(t ledger.Track, site coldkeep.SiteID, profile string, at int64, found []excursion.Finding, book []ledger.Judged, revived func(id string) (ledger.Judged, bool, error)) ([]ledger.Judged, error) {
+// reconciling compares what the engine found with what the book has of the same
+// stretch of an appliance's time.
+type reconciling struct {
+	track *track
+	at    int64 // event time up to which was judged, ms
+	since int64 // and from which, ms
+	book  []ledger.Judged
+	given map[string]bool // ids that stand, or have been given in this round
+	// look finds an excursion by its id, also a withdrawn one.
+	look func(id string) (ledger.Judged, bool, error)
+}
+
+// reconcile returns the new revisions. An excursion found keeps the identity of the
+// earliest one in the book that it overlaps. Others that it overlaps have melted
+// into it; one in the book that nothing found overlaps was none. Both are withdrawn,
+// with the reason.
+func (r *reconciling) reconcile(found []excursion.Finding) ([]ledger.Judged, error) {
 	var out []ledger.Judged
-	taken := make([]bool, len(book))
-	given := map[string]bool{} // ids that stand, or have been given in this round
-	for i := range book {
-		given[book[i].ID] = true
+	taken := make([]bool, len(r.book))
+	for i := range r.book {
+		r.given[r.book[i].ID] = true
 	}
-	for _, f := range found {
-		if f.Kind != coldkeep.TooWarm && f.Kind != coldkeep.TooCold {
-			continue
-		}
+	withdraw := func(x ledger.Judged, why string) {
+		x.State, x.Revision, x.Reason, x.JudgedAt = coldkeep.ExcursionWithdrawn, x.Revision+1, why, r.at
+		out = append(out, x)
+	}
+	for i := range found {
+		f := &found[i]
+		x := r.track.describe(f, r.at)
 		var was *ledger.Judged
-		for i := range book {
-			if taken[i] || book[i].Kind != f.Kind || !overlap(&book[i].Excursion, &f) {
+		for i := range r.book {
+			if taken[i] || !sameKind(&r.book[i].Excursion, &x.Excursion) || !overlap(&r.book[i].Excursion, f) {
 				continue
 			}
 			taken[i] = true
 			if was == nil {
-				was = &book[i]
+				was = &r.book[i]
 				continue
 			}
-			x := book[i]
-			x.State, x.Revision, x.Reason, x.JudgedAt = coldkeep.ExcursionWithdrawn, x.Revision+1, "late readings joined it to excursion "+was.ID, at
-			out = append(out, x)
+			withdraw(r.book[i], "late readings joined it to excursion "+was.ID)
 		}
-		x := describe(t, site, profile, &f)
-		x.JudgedAt = at
 		if was == nil {
 			var err error
-			if x.ID, was, err = freeIdentity(t, &f, given, revived); err != nil {
+			if x.ID, was, err = r.freeIdentity(f); err != nil {
 				return nil, err
 			}
 		} else {
 			x.ID = was.ID
 		}
-		given[x.ID] = true
+		r.given[x.ID] = true
+		calm(&x, was)
 		if was == nil {
-			x.Revision = 1
-			x.Reason = "out of range"
-			if x.End != nil {
-				x.Reason = "out of range, seen when it was over"
-			}
+			x.Revision, x.Reason = 1, first(&x.Excursion)
 			out = append(out, x)
 			continue
 		}
 		x.Revision = was.Revision + 1
-		if x.Reason = revision(was, &x); x.Reason != "" {
-			out = append(out, x)
+		if x.Reason = revision(was, &x); x.Reason == "" {
+			continue
 		}
+		switch f.Ended {
+		case excursion.EndedLeft:
+			x.Reason = "the probe left the unit"
+		case excursion.EndedOutOfService:
+			x.Reason = "the unit was taken out of service"
+		}
+		out = append(out, x)
 	}
-	for i := range book {
-		if !taken[i] {
-			x := book[i]
-			x.State, x.Revision, x.Reason, x.JudgedAt = coldkeep.ExcursionWithdrawn, x.Revision+1, "late readings show that it was none", at
-			out = append(out, x)
+	for i := range r.book {
+		// What had ended by the time from which was judged is not found again.
+		if x := &r.book[i]; !taken[i] && (x.End == nil || x.End.UnixMilli() > r.since) {
+			withdraw(*x, "late readings show that it was none")
 		}
 	}
 	return out, nil
+}
+
+// calm keeps a silence or a fault from calling a person when it was over before
+// anybody could have been called: nothing is left to do about it.
+func calm(x, was *ledger.Judged) {
+	if x.Kind == coldkeep.TooWarm || x.Kind == coldkeep.TooCold || x.End == nil {
+		return
+	}
+	if was != nil && was.State != coldkeep.ExcursionWithdrawn {
+		x.Actions = was.Actions
+		return
+	}
+	x.Actions = slices.DeleteFunc(slices.Clone(x.Actions), func(a coldkeep.Action) bool { return a.Rank() > coldkeep.ActionWarn.Rank() })
+}
+
+// first is the reason of a first revision.
+func first(x *coldkeep.Excursion) string {
+	what := "out of range"
+	switch x.Kind {
+	case coldkeep.NoData:
+		what = "no readings"
+	case coldkeep.SensorFault:
+		what = "the probe gives no reading that can be believed"
+	}
+	if x.End != nil {
+		what += ", seen when it was over"
+	}
+	return what
+}
+
+// sameKind reports whether two excursions can be tellings of one.
+func sameKind(a, b *coldkeep.Excursion) bool {
+	vaccine := func(r coldkeep.Role) bool { return r != coldkeep.RoleAir }
+	return a.Kind == b.Kind && vaccine(a.Role) == vaccine(b.Role) && (a.Kind == coldkeep.TooWarm || a.Kind == coldkeep.TooCold || a.Probe == b.Probe)
 }
 
 // freeIdentity gives an id to an excursion that overlaps none in the book: that of
 // a withdrawn one which began at the same time, and which it then revives, or a
 // new one. An excursion whose start was moved since keeps the id that its first
 // start gave it, so that id may stand although nothing in the book begins there.
-func freeIdentity(t ledger.Track, f *excursion.Finding, given map[string]bool, look func(id string) (ledger.Judged, bool, error)) (id string, was *ledger.Judged, err error) {
+func (r *reconciling) freeIdentity(f *excursion.Finding) (id string, was *ledger.Judged, err error) {
 	for n := 0; ; n++ {
-		id = identity(t, f.Kind, f.Start, n)
-		if given[id] {
+		id = r.track.identity(f, n)
+		if r.given[id] {
 			continue
 		}
-		old, ok, err := look(id)
+		old, ok, err := r.look(id)
 		switch {
 		case err != nil:
 			return "", nil, err
@@ -107,11 +151,17 @@ func freeIdentity(t ledger.Track, f *excursion.Finding, given map[string]bool, l
 	}
 }
 
-// identity is stable: the same track, direction and first start give the same id
+// identity is stable: the same appliance, kind and first start give the same id
 // however often a crash makes the judge find it anew. n tells apart those that
 // began at the same time in different tellings of the past.
-func identity(t ledger.Track, kind coldkeep.Kind, start int64, n int) string {
-	parts := []string{t.String(), string(t.Appliance), string(kind), time.UnixMilli(start).UTC().Format(time.RFC3339Nano)}
+func (t *track) identity(f *excursion.Finding, n int) string {
+	parts := []string{string(t.appliance.Site), string(t.appliance.ID), string(f.Kind), time.UnixMilli(f.Start).UTC().Format(time.RFC3339Nano)}
+	if f.Role == coldkeep.RoleAir {
+		parts = append(parts, string(f.Role))
+	}
+	if f.Kind == coldkeep.SensorFault || f.Kind == coldkeep.NoData {
+		parts = append(parts, t.name(f.Probe))
+	}
 	if n > 0 {
 		parts = append(parts, strconv.Itoa(n))
 	}
@@ -128,23 +178,9 @@ func overlap(x *coldkeep.Excursion, f *excursion.Finding) bool {
 	if fEnd == 0 {
 		fEnd = math.MaxInt64
 	}
-	return x.Start.UnixMilli() < fEnd && f.Start < end
+	start := x.Start.UnixMilli()
+	return start == f.Start || start < fEnd && f.Start < end // one that ended in the ms in which it began is one too
 }
-
-func describe(t ledger.Track, site coldkeep.SiteID, profile string, f *excursion.Finding) ledger.Judged {
-	x := coldkeep.Excursion{Site: site, Appliance: t.Appliance, Probe: t.String(), Kind: f.Kind, Rule: f.Rule, Profile: profile,
-		Start: utc(f.Start), PeakAt: utc(f.PeakAt), Extreme: f.Extreme, MinutesOut: Minutes(f.OutMS), Actions: f.Actions, State: coldkeep.ExcursionOpen}
-	if f.End != 0 {
-		end := utc(f.End)
-		x.End, x.State = &end, coldkeep.ExcursionClosed
-	}
-	return ledger.Judged{Excursion: x}
-}
-
-// Minutes gives ms as minutes with one decimal, as excursions are printed.
-func Minutes(ms int64) float64 { return math.Round(float64(ms)/6000) / 10 }
-
-func utc(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // revision gives the reason for which now is told after was, "" when it is not
 // worth telling.
@@ -153,11 +189,18 @@ func revision(was, now *ledger.Judged) string {
 	case was.State == coldkeep.ExcursionWithdrawn:
 		return "late readings brought it back"
 	case was.State == coldkeep.ExcursionOpen && now.State == coldkeep.ExcursionClosed:
+		if now.Kind != coldkeep.TooWarm && now.Kind != coldkeep.TooCold {
+			return "readings again"
+		}
 		return "back in range"
 	case was.State == coldkeep.ExcursionClosed && now.State == coldkeep.ExcursionOpen:
 		return "late readings opened it again"
+	case now.Kind == coldkeep.NoData && now.State == coldkeep.ExcursionOpen:
+		return "" // a back-fill moves its start with every batch
 	case !was.Start.Equal(now.Start):
 		return "late readings moved its start"
+	case slices.Contains(was.Contexts, coldkeep.ContextWarmUp) && !slices.Contains(now.Contexts, coldkeep.ContextWarmUp):
+		return "late readings show that it had been in range before"
 	case !slices.Equal(was.Actions, now.Actions) || was.Rule != now.Rule:
 		return "rule met: " + string(now.Rule)
 	case now.State == coldkeep.ExcursionOpen:
@@ -167,8 +210,16 @@ func revision(was, now *ledger.Judged) string {
 		return ""
 	case !was.End.Equal(*now.End):
 		return "late readings moved its end"
-	case was.MinutesOut != now.MinutesOut || was.Extreme != now.Extreme || !was.PeakAt.Equal(now.PeakAt):
+	case was.MinutesOut != now.MinutesOut || was.Extreme != now.Extreme || !was.PeakAt.Equal(now.PeakAt) || was.Probe != now.Probe,
+		was.DegreeMinutes != now.DegreeMinutes || deref(was.MKT) != deref(now.MKT) || !slices.Equal(was.Witnesses, now.Witnesses):
 		return "late readings changed it"
 	}
 	return ""
+}
+
+func deref(t *coldkeep.Temperature) coldkeep.Temperature {
+	if t == nil {
+		return coldkeep.NoTemperature
+	}
+	return *t
 }

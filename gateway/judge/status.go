@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/excursion"
 )
 
 // Status returns how each appliance in service stands now, by id. Of several
@@ -17,19 +18,19 @@ func (j *Judge) Status(context.Context) ([]coldkeep.ApplianceStatus, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	chosen := map[coldkeep.ApplianceID]coldkeep.ApplianceStatus{}
-	for _, tracks := range j.tracks {
-		for _, t := range tracks {
-			if !t.assignment.Covers(now) {
+	for _, t := range j.tracks {
+		for i, s := range t.past.probes {
+			if !t.past.covers(i, now.UnixMilli()) {
 				continue
 			}
-			st := coldkeep.ApplianceStatus{Appliance: t.Appliance, Probe: t.String(), Celsius: t.latest.Celsius,
-				Quality: t.latest.Quality, State: t.standing(now.UnixMilli()), Online: j.online[t.Site][t.Agent]}
-			if t.latest.At != 0 {
-				at := utc(t.latest.At)
+			st := coldkeep.ApplianceStatus{Appliance: t.appliance.ID, Probe: s.String(), Celsius: t.latest[i].Celsius,
+				Quality: t.latest[i].Quality, State: t.standing(i, now.UnixMilli()), Online: j.online[s.Site][s.Agent]}
+			if t.latest[i].At != 0 {
+				at := utc(t.latest[i].At)
 				st.At = &at
 			}
-			if was, ok := chosen[t.Appliance]; !ok || before(&st, &was) {
-				chosen[t.Appliance] = st
+			if was, ok := chosen[t.appliance.ID]; !ok || before(&st, &was) {
+				chosen[t.appliance.ID] = st
 			}
 		}
 	}
@@ -44,11 +45,11 @@ func (j *Judge) Status(context.Context) ([]coldkeep.ApplianceStatus, error) {
 }
 
 // standing is what one probe says of its appliance.
-func (t *track) standing(now int64) coldkeep.State {
+func (t *track) standing(probe int, now int64) coldkeep.State {
 	out := coldkeep.StateOK
 	for i := range t.open {
 		f := &t.open[i]
-		if f.Kind != coldkeep.TooWarm && f.Kind != coldkeep.TooCold {
+		if f.Kind != coldkeep.TooWarm && f.Kind != coldkeep.TooCold || !saw(f, probe) {
 			continue
 		}
 		if slices.Contains(f.Actions, coldkeep.ActionAlert) || slices.Contains(f.Actions, coldkeep.ActionHold) {
@@ -57,12 +58,17 @@ func (t *track) standing(now int64) coldkeep.State {
 		out = coldkeep.StateWarning
 	}
 	switch {
-	case t.latest.At == 0 || now-t.latest.At > t.rules.MaxGap().Milliseconds():
+	case t.latest[probe].At == 0 || now-t.latest[probe].At > t.rules.MaxGap().Milliseconds():
 		return coldkeep.StateNoData
-	case !t.latest.Celsius.Known():
+	case !t.latest[probe].Celsius.Known():
 		return coldkeep.StateFault
 	}
 	return out
+}
+
+// saw reports whether a probe was itself out of range in an excursion.
+func saw(f *excursion.Finding, probe int) bool {
+	return slices.ContainsFunc(f.Witnesses, func(w excursion.Witness) bool { return w.Probe == probe && w.Out })
 }
 
 // order is by how much a state matters when another probe of the same appliance

@@ -37,6 +37,7 @@ const (
 	FaultChainBroken = "chain-broken" // a good seal does not fit the records that came
 	FaultTwoSeals    = "two-seals"    // two seals of one record state different hashes
 	FaultSealWrong   = "seal-wrong"   // a seal came before its key, and the signature is not by it
+	FaultPayload     = "payload"      // payloads that could not be read came; once a day
 )
 
 // DeviceKey is a public key that a device has shown.

@@ -5,7 +5,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -26,44 +30,56 @@ func (l *Ledger) Unjudged(ctx context.Context) ([]Unjudged, error) {
 	return scanRows(rows, err, "ledger.Unjudged", func(u *Unjudged) []any { return []any{&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen} })
 }
 
-// UnjudgedOf returns what waits of one series; ok is false when nothing does.
-func (l *Ledger) UnjudgedOf(ctx context.Context, s coldkeep.Series) (u Unjudged, ok bool, err error) {
-	u.Series = s
-	err = l.db.QueryRowContext(ctx, `SELECT from_at, gen FROM unjudged WHERE site = $1 AND agent = $2 AND probe = $3`,
-		s.Site, s.Agent, s.Probe).Scan(&u.From, &u.Gen)
-	if errors.Is(err, sql.ErrNoRows) {
-		return u, false, nil
+// UnjudgedOf returns what waits of some series.
+func (l *Ledger) UnjudgedOf(ctx context.Context, series []coldkeep.Series) ([]Unjudged, error) {
+	var out []Unjudged
+	for _, s := range series {
+		u := Unjudged{Series: s}
+		err := l.db.QueryRowContext(ctx, `SELECT from_at, gen FROM unjudged WHERE site = $1 AND agent = $2 AND probe = $3`,
+			s.Site, s.Agent, s.Probe).Scan(&u.From, &u.Gen)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.UnjudgedOf", "series %s", s)
+		}
+		out = append(out, u)
 	}
-	return u, err == nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.UnjudgedOf", "series %s", s)
+	return out, nil
 }
 
-// Track is one probe's stay in one appliance, judged by one set of rules.
+// Track is an appliance, judged by one set of rules.
 type Track struct {
-	coldkeep.Series
 	Appliance coldkeep.ApplianceID
-	Rules     string // profile reference and unit
+	Rules     string
 }
 
-// Checkpoint is an engine state after all samples up to At.
+// Checkpoint is a judge's state after all samples up to At.
 type Checkpoint struct {
-	At    int64
-	State []byte
+	At      int64  // ms
+	History string // fingerprint of what was known of the appliance's past up to At
+	State   []byte
 }
 
-// Checkpoint returns the latest checkpoint of a track with At below before (ms),
-// nil when there is none.
-func (l *Ledger) Checkpoint(ctx context.Context, t Track, before int64) (*Checkpoint, error) {
-	c := new(Checkpoint)
-	err := l.db.QueryRowContext(ctx, `SELECT at, state FROM checkpoint
-		WHERE site = $1 AND agent = $2 AND probe = $3 AND appliance = $4 AND rules = $5 AND at < $6 ORDER BY at DESC LIMIT 1`,
-		t.Site, t.Agent, t.Probe, t.Appliance, t.Rules, before).Scan(&c.At, &c.State)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
+// Checkpoint returns the latest checkpoint of a track with At below before (ms) and a
+// history that fits, nil when there is none.
+func (l *Ledger) Checkpoint(ctx context.Context, t Track, before int64, fits func(at int64, history string) bool) (*Checkpoint, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT at, history FROM appliance_checkpoint WHERE appliance = $1 AND rules = $2 AND at < $3 ORDER BY at DESC`,
+		t.Appliance, t.Rules, before)
+	list, err := scanRows(rows, err, "ledger.Checkpoint", func(c *Checkpoint) []any { return []any{&c.At, &c.History} })
 	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Checkpoint", "series %s", t.Series)
+		return nil, err
 	}
-	return c, nil
+	for i := range list {
+		c := &list[i]
+		if !fits(c.At, c.History) {
+			continue
+		}
+		err := l.db.QueryRowContext(ctx, `SELECT state FROM appliance_checkpoint WHERE appliance = $1 AND rules = $2 AND at = $3`,
+			t.Appliance, t.Rules, c.At).Scan(&c.State)
+		return c, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Checkpoint", "appliance %s", t.Appliance)
+	}
+	return nil, nil
 }
 
 // Judged is an excursion as the book has it, with the event time at which its
@@ -73,11 +89,10 @@ type Judged struct {
 	JudgedAt int64 // ms
 }
 
-// Excursions returns the excursions of a track that are not withdrawn and are open
-// or ended after a time (ms), by start.
-func (l *Ledger) Excursions(ctx context.Context, t Track, endAfter int64) ([]Judged, error) {
-	return l.excursions(ctx, `probe = $1 AND appliance = $2 AND state <> 'withdrawn' AND (end_at IS NULL OR end_at > $3) ORDER BY start_at, id`,
-		t.String(), t.Appliance, endAfter)
+// Excursions returns the excursions of an appliance that are not withdrawn and are
+// open or ended after a time (ms), by start.
+func (l *Ledger) Excursions(ctx context.Context, a coldkeep.ApplianceID, endAfter int64) ([]Judged, error) {
+	return l.excursions(ctx, `appliance = $1 AND state <> 'withdrawn' AND (end_at IS NULL OR end_at > $2) ORDER BY start_at, id`, a, endAfter)
 }
 
 // Excursion returns the latest revision of an excursion; ok is false when there
@@ -123,21 +138,37 @@ func (l *Ledger) excursions(ctx context.Context, where string, args ...any) ([]J
 	return out, coldkeep.Wrap(rows.Err(), coldkeep.EUNAVAILABLE, "ledger.Excursions", "excursions")
 }
 
-// Judgement is what judging one track gave.
+// Quarter is a quarter hour of a series' log.
+type Quarter struct {
+	coldkeep.Series
+	From int64 // ms
+}
+
+// Judgement is what judging one appliance gave.
 type Judgement struct {
 	Track
+	Site        coldkeep.SiteID
 	Rewound     int64        // checkpoints at or after this time (ms) are void; math.MaxInt64 for none
 	Checkpoints []Checkpoint // new ones
 	Revised     []Judged     // new revisions of excursions, complete
-	Quarters    []int64      // quarter hours (ms) whose log has changed beside those of new readings
+	Quarters    []Quarter    // those whose log has changed beside those of new readings
 }
 
-// SaveJudgements enters the judgements of one series' tracks, feeds the revisions
-// to those who wait for them, and takes the series off the unjudged unless more
-// came meanwhile: then more is true.
-func (l *Ledger) SaveJudgements(ctx context.Context, now time.Time, u Unjudged, js []Judgement) (more bool, err error) {
+// SaveJudgements enters judgements, feeds the revisions to those who wait for them,
+// and takes what they have dealt with off the unjudged unless more came meanwhile.
+func (l *Ledger) SaveJudgements(ctx context.Context, now time.Time, us []Unjudged, js []Judgement) error {
 	fed := false
-	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		sites := map[coldkeep.SiteID]bool{}
+		for i := range js {
+			sites[js[i].Site] = true
+		}
+		for i := range us {
+			sites[us[i].Site] = true
+		}
+		if err := l.guard(ctx, tx, sites); err != nil {
+			return err
+		}
 		var changes []coldkeep.Change
 		for i := range js {
 			if err := saveJudgement(ctx, tx, &js[i]); err != nil {
@@ -152,39 +183,72 @@ func (l *Ledger) SaveJudgements(ctx context.Context, now time.Time, u Unjudged, 
 			return err
 		}
 		fed = len(changes) > 0
-		if u.Gen == 0 {
-			return nil
+		for _, u := range us {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM unjudged WHERE site = $1 AND agent = $2 AND probe = $3 AND gen = $4`, u.Site, u.Agent, u.Probe, u.Gen); err != nil {
+				return err
+			}
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM unjudged WHERE site = $1 AND agent = $2 AND probe = $3 AND gen = $4`, u.Site, u.Agent, u.Probe, u.Gen)
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
-		more = n == 0
-		return err
+		return nil
 	})
 	if err != nil {
-		return false, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.SaveJudgements", "series %s", u.Series)
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.SaveJudgements", "%d judgements", len(js))
 	}
 	if fed {
 		l.wake()
 	}
-	return more, nil
+	return nil
+}
+
+// Guard has every later transaction that writes about sites ask f first; an error
+// leaves everything as it was. Call it before the ledger is in use.
+func (l *Ledger) Guard(f func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error) {
+	l.fence = f
+}
+
+func (l *Ledger) guard(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]bool) error {
+	if l.fence == nil || len(sites) == 0 {
+		return nil
+	}
+	return l.fence(ctx, tx, slices.Sorted(maps.Keys(sites)))
+}
+
+// Tell feeds findings about devices, which belong to no appliance, to those who wait
+// for them.
+func (l *Ledger) Tell(ctx context.Context, now time.Time, xs []coldkeep.Excursion) error {
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		changes := make([]coldkeep.Change, len(xs))
+		for i := range xs {
+			changes[i].Excursion = &xs[i]
+		}
+		return appendFeed(ctx, tx, now, changes)
+	})
+	if err != nil {
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Tell", "%d findings", len(xs))
+	}
+	l.wake()
+	return nil
+}
+
+// EventsBetween returns a device's events in [from, to), by time.
+func (l *Ledger) EventsBetween(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, from, to time.Time) ([]Event, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT seq, at, probe, event, detail FROM event
+		WHERE site = $1 AND agent = $2 AND at >= $3 AND at < $4 ORDER BY at, seq`, site, agent, database.Millis(from), database.Millis(to))
+	return scanRows(rows, err, "ledger.EventsBetween", func(e *Event) []any {
+		return []any{&e.Seq, &e.Record.At, &e.Record.Probe, &e.Record.Event, &e.Record.Detail}
+	})
 }
 
 func saveJudgement(ctx context.Context, tx *sql.Tx, j *Judgement) error {
 	if j.Rewound != math.MaxInt64 {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM checkpoint
-			WHERE site = $1 AND agent = $2 AND probe = $3 AND appliance = $4 AND rules = $5 AND at >= $6`,
-			j.Site, j.Agent, j.Probe, j.Appliance, j.Rules, j.Rewound); err != nil {
+		// Of any rules: an old one would be resumed if its rules came back.
+		if _, err := tx.ExecContext(ctx, `DELETE FROM appliance_checkpoint WHERE appliance = $1 AND at >= $2`, j.Appliance, j.Rewound); err != nil {
 			return err
 		}
 	}
 	for _, c := range j.Checkpoints {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (site, agent, probe, appliance, rules, at, state)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (site, agent, probe, appliance, rules, at) DO UPDATE SET state = excluded.state`,
-			j.Site, j.Agent, j.Probe, j.Appliance, j.Rules, c.At, string(c.State)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO appliance_checkpoint (appliance, rules, at, history, state) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (appliance, rules, at) DO UPDATE SET history = excluded.history, state = excluded.state`,
+			j.Appliance, j.Rules, c.At, c.History, string(c.State)); err != nil {
 			return err
 		}
 	}
@@ -206,7 +270,7 @@ func saveJudgement(ctx context.Context, tx *sql.Tx, j *Judgement) error {
 		}
 	}
 	for _, q := range j.Quarters {
-		if err := markUnlogged(ctx, tx, j.Series, q); err != nil {
+		if err := markUnlogged(ctx, tx, q.Series, q.From); err != nil {
 			return err
 		}
 	}
@@ -220,11 +284,20 @@ type Unlogged struct {
 	Gen  int64
 }
 
-// Unlogged returns up to limit quarter hours that began before a time (ms), by
-// series and time.
-func (l *Ledger) Unlogged(ctx context.Context, before int64, limit int) ([]Unlogged, error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT site, agent, probe, from_at, gen FROM unlogged WHERE from_at < $1
-		ORDER BY site, agent, probe, from_at LIMIT $2`, before, limit)
+// Unlogged returns up to limit quarter hours that began before a time (ms), of some
+// sites or, with nil, of all, by series and time.
+func (l *Ledger) Unlogged(ctx context.Context, before int64, sites []coldkeep.SiteID, limit int) ([]Unlogged, error) {
+	args, where := []any{before, limit}, ""
+	if sites != nil {
+		marks := make([]string, len(sites))
+		for i, site := range sites {
+			args = append(args, site)
+			marks[i] = "$" + strconv.Itoa(len(args))
+		}
+		where = " AND site IN (" + strings.Join(marks, ", ") + ")"
+	}
+	rows, err := l.db.QueryContext(ctx, `SELECT site, agent, probe, from_at, gen FROM unlogged WHERE from_at < $1`+where+`
+		ORDER BY site, agent, probe, from_at LIMIT $2`, args...)
 	return scanRows(rows, err, "ledger.Unlogged", func(u *Unlogged) []any { return []any{&u.Site, &u.Agent, &u.Probe, &u.From, &u.Gen} })
 }
 
@@ -234,6 +307,13 @@ func (l *Ledger) Unlogged(ctx context.Context, before int64, limit int) ([]Unlog
 func (l *Ledger) SaveIntervals(ctx context.Context, now time.Time, done []Unlogged, intervals []coldkeep.Interval) error {
 	fed := false
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		sites := map[coldkeep.SiteID]bool{}
+		for i := range done {
+			sites[done[i].Site] = true
+		}
+		if err := l.guard(ctx, tx, sites); err != nil {
+			return err
+		}
 		var changes []coldkeep.Change
 		for i := range intervals {
 			in := intervals[i]

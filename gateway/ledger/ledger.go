@@ -23,7 +23,8 @@ var migrations embed.FS
 
 // Ledger is the book. Its methods may be called from several goroutines.
 type Ledger struct {
-	db *database.DB
+	db    *database.DB
+	fence func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error // nil: nobody else writes
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when the feed grows, then replaced
@@ -53,25 +54,6 @@ type Epoch struct {
 	Epoch string
 }
 
-// Entry is what one batch adds to the book. Its readings are in the readings
-// store already.
-type Entry struct {
-	Epoch
-	From, To int64 // seqs dealt with, both included
-	Oldest   int64 // lowest seq the device still holds
-	Clock    string
-	Config   int64
-	Events   []Event
-	Bad      []wire.BadRecord
-	Seals    []Seal
-	// Found says that records among From to To had been given up as lost.
-	Found bool
-	// Touched gives, for each probe with new readings, the time of the earliest, ms.
-	Touched map[coldkeep.ProbeID]int64
-	// Quarters are the starts of the quarter hours, ms, with new readings by probe.
-	Quarters map[coldkeep.ProbeID]map[int64]struct{}
-}
-
 // Event is a record that is not a reading.
 type Event struct {
 	Seq    int64
@@ -80,194 +62,19 @@ type Event struct {
 
 // Ranges returns which seqs of an epoch are dealt with.
 func (l *Ledger) Ranges(ctx context.Context, e Epoch) (Ranges, error) {
-	return ranges(ctx, l.db.DB, e)
+	rows, err := l.db.QueryContext(ctx, `SELECT from_seq, to_seq FROM seq_range
+		WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
+	return scanRows(rows, err, "ledger.Ranges", func(r *[2]int64) []any { return []any{&r[0], &r[1]} })
 }
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func ranges(ctx context.Context, q querier, e Epoch) (Ranges, error) {
-	rows, err := q.QueryContext(ctx, `SELECT from_seq, to_seq FROM seq_range
-		WHERE site = $1 AND agent = $2 AND epoch = $3 ORDER BY from_seq`, e.Site, e.Agent, e.Epoch)
-	return scanRows(rows, err, "ledger.Ranges", func(r *[2]int64) []any { return []any{&r[0], &r[1]} })
-}
-
-// Commit enters batches in one transaction and returns the ranges of each entry's
-// epoch after it. A nil error means that they may be acknowledged.
-func (l *Ledger) Commit(ctx context.Context, now time.Time, entries []Entry) ([]Ranges, error) {
-	out := make([]Ranges, len(entries))
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		for i := range entries {
-			var err error
-			if out[i], err = commit(ctx, tx, now, &entries[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Commit", "%d batches could not be entered", len(entries))
-}
-
-func commit(ctx context.Context, tx *sql.Tx, now time.Time, e *Entry) (Ranges, error) {
-	at := database.Millis(now)
-	old, err := ranges(ctx, tx, e.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	set := old.Add(e.From, e.To)
-	if e.Found {
-		if err := found(ctx, tx, e, at); err != nil {
-			return nil, err
-		}
-	}
-	// Below oldest nothing can come any more. What is not there is lost, said so,
-	// and the watermark moves on.
-	for _, gap := range set.Missing(1, e.Oldest-1) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO lost (site, agent, epoch, from_seq, to_seq, received_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, e.Site, e.Agent, e.Epoch.Epoch, gap[0], gap[1], at); err != nil {
-			return nil, err
-		}
-		set = set.Add(gap[0], gap[1])
-	}
-	if err := saveRanges(ctx, tx, e.Epoch, old, set); err != nil {
-		return nil, err
-	}
-	if err := saveStamp(ctx, tx, e); err != nil {
-		return nil, err
-	}
-	if err := saveSeals(ctx, tx, now, e); err != nil {
-		return nil, err
-	}
-	for _, ev := range e.Events {
-		r := &ev.Record
-		if _, err := tx.ExecContext(ctx, `INSERT INTO event (site, agent, epoch, seq, at, probe, event, detail, received_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-			e.Site, e.Agent, e.Epoch.Epoch, ev.Seq, r.At, r.Probe, r.Event, r.Detail, at); err != nil {
-			return nil, err
-		}
-	}
-	for _, b := range e.Bad {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO quarantine (site, agent, epoch, seq, reason, body, received_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-			e.Site, e.Agent, e.Epoch.Epoch, b.Seq, b.Reason, b.Raw, at); err != nil {
-			return nil, err
-		}
-	}
-	for probe, from := range e.Touched {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO unjudged (site, agent, probe, from_at, gen) VALUES ($1, $2, $3, $4, 1)
-			ON CONFLICT (site, agent, probe) DO UPDATE SET gen = unjudged.gen + 1,
-				from_at = CASE WHEN excluded.from_at < unjudged.from_at THEN excluded.from_at ELSE unjudged.from_at END`,
-			e.Site, e.Agent, probe, from); err != nil {
-			return nil, err
-		}
-	}
-	for probe, quarters := range e.Quarters {
-		for from := range quarters {
-			if err := markUnlogged(ctx, tx, coldkeep.Series{Site: e.Site, Agent: e.Agent, Probe: probe}, from); err != nil {
-				return nil, err
-			}
-		}
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO agent (site, agent, epoch, online, received_at, status) VALUES ($1, $2, $3, 1, $4, '')
-		ON CONFLICT (site, agent) DO UPDATE SET epoch = excluded.epoch, received_at = excluded.received_at`,
-		e.Site, e.Agent, e.Epoch.Epoch, at)
-	return set, err
-}
-
-// found takes the records of an entry off what was given up as lost.
-func found(ctx context.Context, tx *sql.Tx, e *Entry, at int64) error {
-	was, err := lost(ctx, tx, e.Epoch)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM lost WHERE site = $1 AND agent = $2 AND epoch = $3`, e.Site, e.Agent, e.Epoch.Epoch); err != nil {
-		return err
-	}
-	for _, still := range was.Without(Ranges{{e.From, e.To}}) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO lost (site, agent, epoch, from_seq, to_seq, received_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			e.Site, e.Agent, e.Epoch.Epoch, still[0], still[1], at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func saveRanges(ctx context.Context, tx *sql.Tx, e Epoch, old, set Ranges) error {
-	keep := make(map[int64]int64, len(set))
-	for _, r := range set {
-		keep[r[0]] = r[1]
-	}
-	for _, r := range old {
-		if to, ok := keep[r[0]]; ok && to == r[1] {
-			delete(keep, r[0])
-			continue
-		} else if ok {
-			continue // updated below
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM seq_range WHERE site = $1 AND agent = $2 AND epoch = $3 AND from_seq = $4`,
-			e.Site, e.Agent, e.Epoch, r[0]); err != nil {
-			return err
-		}
-	}
-	for from, to := range keep {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO seq_range (site, agent, epoch, from_seq, to_seq) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (site, agent, epoch, from_seq) DO UPDATE SET to_seq = excluded.to_seq`,
-			e.Site, e.Agent, e.Epoch, from, to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// saveStamp keeps clock and cfg of the batch's records, joined to the stamp before
-// it when that is the same and ends just there.
-func saveStamp(ctx context.Context, tx *sql.Tx, e *Entry) error {
-	if e.From > e.To {
-		return nil
-	}
-	res, err := tx.ExecContext(ctx, `UPDATE stamp SET to_seq = $1
-		WHERE site = $2 AND agent = $3 AND epoch = $4 AND clock = $5 AND cfg = $6 AND from_seq <= $7 AND to_seq >= $8 AND to_seq < $1`,
-		e.To, e.Site, e.Agent, e.Epoch.Epoch, e.Clock, e.Config, e.From, e.From-1)
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n > 0 {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO stamp (site, agent, epoch, from_seq, to_seq, clock, cfg)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (site, agent, epoch, from_seq) DO UPDATE SET
-			to_seq = CASE WHEN excluded.to_seq > stamp.to_seq THEN excluded.to_seq ELSE stamp.to_seq END`,
-		e.Site, e.Agent, e.Epoch.Epoch, e.From, e.To, e.Clock, e.Config)
-	return err
-}
-
 func markUnlogged(ctx context.Context, tx *sql.Tx, s coldkeep.Series, from int64) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO unlogged (site, agent, probe, from_at, gen) VALUES ($1, $2, $3, $4, 1)
 		ON CONFLICT (site, agent, probe, from_at) DO UPDATE SET gen = unlogged.gen + 1`, s.Site, s.Agent, s.Probe, from)
 	return err
-}
-
-// badPayloadsKept bounds what one broken device can fill.
-const badPayloadsKept = 100
-
-// Refuse keeps a payload that could not be read, and forgets the device's oldest
-// beyond badPayloadsKept.
-func (l *Ledger) Refuse(ctx context.Context, now time.Time, site coldkeep.SiteID, agent coldkeep.AgentID, topic, reason string, body []byte) error {
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		var n int64
-		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(n), 0) + 1 FROM bad_payload WHERE site = $1 AND agent = $2`, site, agent).Scan(&n); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO bad_payload (site, agent, n, topic, reason, body, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			site, agent, n, topic, reason, body, database.Millis(now)); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM bad_payload WHERE site = $1 AND agent = $2 AND n <= $3`, site, agent, n-badPayloadsKept)
-		return err
-	})
-	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.Refuse", "payload of %s/%s could not be quarantined", site, agent)
 }
 
 // SetStatus keeps an agent's birth or will.

@@ -81,3 +81,25 @@ func (r Ranges) Missing(from, to int64) Ranges {
 	}
 	return out
 }
+
+// became compares the set with what it has become: the ranges of which no range with
+// the same beginning is left, and those that are new or have another end.
+func (r Ranges) became(next Ranges) (gone, changed Ranges) {
+	i, j := 0, 0
+	for i < len(r) || j < len(next) {
+		switch {
+		case j == len(next) || i < len(r) && r[i][0] < next[j][0]:
+			gone = append(gone, r[i])
+			i++
+		case i == len(r) || next[j][0] < r[i][0]:
+			changed = append(changed, next[j])
+			j++
+		default:
+			if r[i] != next[j] {
+				changed = append(changed, next[j])
+			}
+			i, j = i+1, j+1
+		}
+	}
+	return gone, changed
+}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +32,14 @@ import (
 type DB struct {
 	*sql.DB
 	path string // of a SQLite file, "" on PostgreSQL
+
+	// writing is held by the transaction of this process that writes to the SQLite file:
+	// those who wait come in turn, and at once, where SQLite would have them try again
+	// after pauses of up to a tenth of a second.
+	writing chan struct{}
+
+	mu    sync.Mutex
+	stmts map[string]*sql.Stmt
 }
 
 // Open opens a PostgreSQL database by URL ("postgres://…") or a SQLite file by
@@ -81,7 +90,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		_ = db.Close() // nothing was written
 		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "database.Open", "SQLite file %s cannot be opened", path)
 	}
-	return &DB{DB: db, path: path}, nil
+	return &DB{DB: db, path: path, writing: make(chan struct{}, 1)}, nil
 }
 
 // Postgres reports whether the engine is PostgreSQL.
@@ -157,6 +166,14 @@ func (db *DB) Tx(ctx context.Context, do func(*sql.Tx) error) error {
 }
 
 func (db *DB) tx(ctx context.Context, do func(*sql.Tx) error) error {
+	if db.writing != nil {
+		select {
+		case db.writing <- struct{}{}:
+			defer func() { <-db.writing }()
+		case <-ctx.Done():
+			return coldkeep.Wrap(ctx.Err(), coldkeep.EUNAVAILABLE, "database.Tx", "no transaction could be begun")
+		}
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "database.Tx", "no transaction could be begun")

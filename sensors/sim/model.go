@@ -22,12 +22,14 @@ type physics struct {
 	doorR     float64 // K/W, room to air while the door is open, beside the wall
 	airC      float64 // J/K, air with shelves and liner
 	cooling   float64 // W, while the compressor runs
+	heater    float64 // W, while a defrost lasts
 	on, off   float64 // °C of the air at which the thermostat switches
 	grain     float64 // °C, the probe's resolution
 }
 
 func physicsOf(u coldkeep.Unit) physics {
-	p := physics{contentsR: 0.12, contentsC: 15_000, airC: 2_500}
+	// The heater brings the contents up by about 3 °C in 20 minutes.
+	p := physics{contentsR: 0.12, contentsC: 15_000, airC: 2_500, heater: 45}
 	switch u {
 	case coldkeep.Freezer:
 		p.wallR, p.doorR, p.cooling, p.on, p.off, p.grain = 1.2, 0.03, 80, -16.5, -24, 1.0/16
@@ -39,12 +41,45 @@ func physicsOf(u coldkeep.Unit) physics {
 	return p
 }
 
+// The limits of what may be asked for: beyond them the thermostat's two ends would
+// meet, and Euler's steps would be too long.
+const (
+	maxSpread = 0.6
+	maxPerDay = 24.0
+)
+
+// spread makes a unit of its own out of its type: by the seed, wall, cooling and
+// heater up to a half of part more or less, contents down by a half of part or up
+// to three times part more (a full unit is heavier than an empty one is lighter),
+// and the thermostat's band moved by up to a quarter of its width times part.
+func (p *physics) spread(part float64, seed uint64) {
+	if part == 0 {
+		return
+	}
+	u := func(n uint64) float64 { return 2*unitInterval(mix(seed, n<<32|5)) - 1 } // -1 to 1
+	p.wallR *= 1 + part/2*u(1)
+	p.cooling *= 1 + part/2*u(2)
+	p.heater *= 1 + part/2*u(3)
+	if c := u(4); c < 0 {
+		p.contentsC *= 1 + part/2*c
+		p.heater *= 1 + part/2*c
+	} else {
+		p.contentsC *= 1 + 3*part*c
+		p.heater *= 1 + 3*part*c
+	}
+	shift := (p.on - p.off) / 4 * part * u(5)
+	p.on, p.off = p.on+shift, p.off+shift
+	// Whatever else: it can cool. Its duty is 0.8 at most, in a room of 23.5 °C.
+	p.cooling = max(p.cooling, (23.5-p.off)/p.wallR/0.8)
+}
+
 // model is the state of one appliance. It is a function of its seed, its faults
 // and the time at which it was set going.
 type model struct {
 	physics
 	seed     uint64
 	faults   []Fault
+	spans    [][2]int64 // of the faults, in seconds since 1970
 	at       time.Time
 	air      float64 // °C
 	contents float64 // °C
@@ -53,9 +88,11 @@ type model struct {
 
 // newModel sets an appliance going at a time, in the middle of its cycle.
 func newModel(a *Appliance, at time.Time) *model {
-	m := &model{physics: physicsOf(a.Unit), seed: a.Seed, faults: a.Faults, at: at.Truncate(step)}
+	m := &model{physics: physicsOf(a.Unit), seed: a.Seed, at: at.Truncate(step)}
+	m.spread(a.Spread, a.Seed)
+	m.setFaults(a.Faults)
 	// Spread by the seed, so that the units of a clinic do not cycle in step.
-	part := float64(mix(m.seed, 1)>>11) / (1 << 53)
+	part := unitInterval(mix(m.seed, 1))
 	m.air = m.off + (m.on-m.off)*part
 	m.contents = (m.on + m.off) / 2
 	m.running = mix(m.seed, 2)&1 == 0
@@ -69,20 +106,45 @@ func (m *model) advance(at time.Time) {
 	}
 }
 
+// setFaults says what goes wrong from now on.
+func (m *model) setFaults(faults []Fault) {
+	m.faults = faults
+	m.spans = make([][2]int64, len(faults))
+	for i, f := range faults {
+		m.spans[i] = [2]int64{f.From.Unix(), math.MaxInt64}
+		if f.From.Nanosecond() > 0 {
+			m.spans[i][0]++ // steps lie on whole seconds
+		}
+		if !f.To.IsZero() {
+			m.spans[i][1] = f.To.Unix()
+			if f.To.Nanosecond() > 0 {
+				m.spans[i][1]++
+			}
+		}
+	}
+}
+
 func (m *model) tick() {
+	active, gap, drift := m.active()
 	switch {
-	case m.air >= m.on:
+	case m.air >= m.on+drift:
 		m.running = true
-	case m.air <= m.off:
+	case m.air <= m.off+drift:
 		m.running = false
 	}
 	wall := 1 / m.wallR
-	if m.doorOpen() {
+	if active&DoorOpen.bit() != 0 || m.vial() {
 		wall += 1 / m.doorR
+	} else {
+		wall += gap / m.doorR
 	}
 	flow := (m.contents - m.air) / m.contentsR // W, contents to air
 	heat := (m.room()-m.air)*wall + flow
-	if m.running && !m.has(CompressorFailure) {
+	powered := active&PowerLost.bit() == 0
+	switch {
+	case powered && active&Defrost.bit() != 0:
+		heat += m.heater
+	case powered && m.running && active&CompressorFailure.bit() == 0:
 		heat -= m.cooling
 	}
 	dt := step.Seconds()
@@ -95,13 +157,52 @@ func (m *model) room() float64 {
 	return 22 + 1.5*math.Sin(2*math.Pi*(hours(m.at)-9)/24)
 }
 
-// doorOpen is true while a DoorOpen fault lasts, and for one step in about two
-// hours of three, when somebody takes a vial.
-func (m *model) doorOpen() bool {
+// vial is true for one step in about two hours of three, when somebody opens the
+// door and takes one.
+func (m *model) vial() bool {
 	const perHour = uint64(time.Hour / step)
 	now := uint64(m.at.Unix()) / uint64(step/time.Second)
 	dice := mix(m.seed, now/perHour)
-	return m.has(DoorOpen) || dice%3 < 2 && now%perHour == dice>>32%perHour
+	return dice%3 < 2 && now%perHour == dice>>32%perHour
+}
+
+var kinds = []FaultKind{CompressorFailure, DoorOpen, ProbeFault, DoorAjar, PowerLost, Defrost, ThermostatDrift, ProbeInAir}
+
+// bit gives each kind a bit of its own, and 0 to a word that is none.
+func (k FaultKind) bit() uint {
+	for i, known := range kinds {
+		if k == known {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// active returns the kinds that go on now as their bits, the gap of the door as a
+// part of it, and by how many °C the thermostat has drifted. What drifted stays.
+func (m *model) active() (bits uint, gap, drift float64) {
+	now := m.at.Unix()
+	for i, s := range m.spans {
+		if now < s[0] {
+			continue
+		}
+		f := &m.faults[i]
+		if f.Kind == ThermostatDrift {
+			drift += f.PerDay * float64(min(now, s[1])-s[0]) / (24 * 3600)
+		}
+		if now >= s[1] {
+			continue
+		}
+		bits |= f.Kind.bit()
+		if f.Kind == DoorAjar {
+			part := f.Part
+			if part == 0 {
+				part = 0.05
+			}
+			gap = max(gap, part)
+		}
+	}
+	return bits, gap, drift
 }
 
 func (m *model) has(k FaultKind) bool {
@@ -114,11 +215,19 @@ func (m *model) has(k FaultKind) bool {
 }
 
 // reading is what the buffered probe shows: the contents, within ±0.02 °C of
-// noise, in steps of the probe's resolution.
+// noise, in steps of the probe's resolution. Beside its buffer it shows the air,
+// which moves about: ±0.15 °C.
 func (m *model) reading(at time.Time) coldkeep.Temperature {
-	noise := (float64(mix(m.seed, uint64(at.UnixMilli()))>>11)/(1<<53) - 0.5) * 0.04
-	return coldkeep.FromCelsius(math.Round((m.contents+noise)/m.grain) * m.grain)
+	noise := (unitInterval(mix(m.seed, uint64(at.UnixMilli()))) - 0.5) * 0.04
+	t := m.contents + noise
+	if m.has(ProbeInAir) {
+		t = m.air + 7.5*noise
+	}
+	return coldkeep.FromCelsius(math.Round(t/m.grain) * m.grain)
 }
+
+// unitInterval makes a number from 0 to 1 of random bits.
+func unitInterval(bits uint64) float64 { return float64(bits>>11) / (1 << 53) }
 
 func hours(t time.Time) float64 {
 	h, mi, s := t.UTC().Clock()

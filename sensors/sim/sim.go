@@ -19,17 +19,24 @@ import (
 // FaultKind is something that goes wrong.
 type FaultKind string
 
-// The faults that an appliance may have.
+// The faults that an appliance may have. Defrost is none, but it is told like one.
 const (
 	CompressorFailure FaultKind = "compressor-failure" // no cooling
-	DoorOpen          FaultKind = "door-open"          // room air comes in
+	DoorOpen          FaultKind = "door-open"          // wide open: room air comes in
 	ProbeFault        FaultKind = "probe-fault"        // the probe does not answer
+	DoorAjar          FaultKind = "door-ajar"          // a gap of the size Part
+	PowerLost         FaultKind = "power-lost"         // no cooling either; the device tells of it by an event
+	Defrost           FaultKind = "defrost"            // the heater of the evaporator, instead of the compressor
+	ThermostatDrift   FaultKind = "thermostat-drift"   // it switches PerDay warmer every day, until To
+	ProbeInAir        FaultKind = "probe-in-air"       // the probe lies beside its buffer
 )
 
 // Fault goes on from From until To; the zero To is for good.
 type Fault struct {
 	Kind     FaultKind
 	From, To time.Time
+	Part     float64 // door ajar: the gap as a part of the open door, above 0, at most 1; 0 is 0.05
+	PerDay   float64 // thermostat drift: °C a day, negative is colder
 }
 
 func (f *Fault) covers(at time.Time) bool {
@@ -51,6 +58,9 @@ type Appliance struct {
 	Unit   coldkeep.Unit
 	Seed   uint64 // the same seed gives the same cycle, noise and door openings
 	Faults []Fault
+	// Spread, 0 to 0.6, is how far the seed makes this unit differ from others of its
+	// type, in wall, cooling, contents and thermostat; 0 is not at all.
+	Spread float64
 }
 
 // Config says what to simulate.
@@ -112,19 +122,49 @@ func New(cfg Config) (*Source, error) {
 			return nil, coldkeep.Errorf(coldkeep.EINVALID, "simulation: probe %q is missing or there twice", a.Probe)
 		}
 		seen[a.Probe] = true
-		if _, err := coldkeep.ParseUnit(string(a.Unit)); err != nil {
-			return nil, coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: %s", a.Probe, coldkeep.ErrorMessage(err))
-		}
-		for _, f := range a.Faults {
-			switch f.Kind {
-			case CompressorFailure, DoorOpen, ProbeFault:
-			default:
-				return nil, coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: fault %q: want compressor-failure, door-open or probe-fault", a.Probe, f.Kind)
-			}
+		if err := a.check(); err != nil {
+			return nil, err
 		}
 		s.units = append(s.units, &unit{Appliance: a})
 	}
 	return s, nil
+}
+
+func (a *Appliance) check() error {
+	if _, err := coldkeep.ParseUnit(string(a.Unit)); err != nil {
+		return coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: %s", a.Probe, coldkeep.ErrorMessage(err))
+	}
+	if !(a.Spread >= 0 && a.Spread <= maxSpread) {
+		return coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: spread %v: want 0 to %v", a.Probe, a.Spread, maxSpread)
+	}
+	for _, f := range a.Faults {
+		switch {
+		case f.Kind.bit() == 0:
+			return coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: fault %q: want one of %v", a.Probe, f.Kind, kinds)
+		case !(f.Part >= 0 && f.Part <= 1):
+			return coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: %s: a part of %v: want 0 to 1", a.Probe, f.Kind, f.Part)
+		case !(f.PerDay >= -maxPerDay && f.PerDay <= maxPerDay):
+			return coldkeep.Errorf(coldkeep.EINVALID, "simulation, probe %s: %s: %v °C a day: want at most %v", a.Probe, f.Kind, f.PerDay, maxPerDay)
+		}
+	}
+	return nil
+}
+
+// Play hands the samples of one appliance from from on and before until to emit,
+// every so often, as fast as it can be computed. The unit is in its stride at the
+// first. An interval below a second and what New refuses are EINVALID.
+func Play(a Appliance, from, until time.Time, every time.Duration, emit func(sensors.Sample)) error {
+	if every < time.Second {
+		return coldkeep.Errorf(coldkeep.EINVALID, "simulation: an interval of %v: want a second or more", every)
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	u := unit{Appliance: a, model: newModel(&a, from.Truncate(24*time.Hour).Add(-24*time.Hour))}
+	for at := from; at.Before(until); at = at.Add(every) {
+		emit(u.at(at))
+	}
+	return nil
 }
 
 // Probes describes the simulated probes.
@@ -207,16 +247,20 @@ func (s *Source) sample(at time.Time, batch []sensors.Sample) []sensors.Sample {
 		if !at.After(u.last) {
 			continue // recorded before the restart
 		}
-		u.model.advance(at)
 		u.last = at
-		sample := sensors.Failed(u.Probe, coldkeep.QualityMissing)
-		if !u.model.has(ProbeFault) {
-			sample = sensors.Sample{Probe: u.Probe, Raw: u.model.reading(at)}
-		}
-		sample.At = at
-		batch = append(batch, sample)
+		batch = append(batch, u.at(at))
 	}
 	return batch
+}
+
+func (u *unit) at(at time.Time) sensors.Sample {
+	u.model.advance(at)
+	sample := sensors.Failed(u.Probe, coldkeep.QualityMissing)
+	if !u.model.has(ProbeFault) {
+		sample = sensors.Sample{Probe: u.Probe, Raw: u.model.reading(at)}
+	}
+	sample.At = at
+	return sample
 }
 
 func latest(a, b time.Time) time.Time {

@@ -132,7 +132,7 @@ func TestBreakdown(t *testing.T) {
 			at := sound.at.Add(time.Minute)
 			sound.advance(at)
 			broken := *sound
-			broken.faults = Breakdown(at)
+			broken.setFaults(Breakdown(at))
 			minutes := 0
 			for ; broken.contents <= 8.05; minutes++ {
 				broken.advance(broken.at.Add(time.Minute))

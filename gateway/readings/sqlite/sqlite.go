@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"strings"
 	"sync"
 
 	"github.com/coldkeep/coldkeep"
@@ -18,9 +17,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// rowsPerInsert is how many rows one INSERT carries: with 50 the parser's share
-// falls away, and 50 × 9 parameters stay far below SQLite's limit of 32766.
-const rowsPerInsert = 50
+const columns = 9
+
+var bulkReading = database.NewBulk(`INSERT INTO reading (series, at, seq, epoch, celsius, raw, lo, hi, quality)`, columns, `ON CONFLICT DO NOTHING`)
+
+// rowsTogether is how many rows' values are gathered before they are inserted.
+const rowsTogether = 64
 
 // Store is a readings store in a SQLite file.
 type Store struct {
@@ -63,7 +65,7 @@ func (s *Store) Append(ctx context.Context, rs []coldkeep.Reading) error {
 		return nil
 	}
 	err := s.db.Tx(ctx, func(tx *sql.Tx) error {
-		args := make([]any, 0, rowsPerInsert*9)
+		args := make([]any, 0, rowsTogether*columns)
 		for i := range rs {
 			r := &rs[i]
 			series, err := s.seriesID(ctx, tx, r.Series)
@@ -75,8 +77,8 @@ func (s *Store) Append(ctx context.Context, rs []coldkeep.Reading) error {
 				return err
 			}
 			args = append(args, series, r.At, r.Seq, epoch, nullTemp(r.Celsius), nullTemp(r.Raw), nullTemp(r.Lo), nullTemp(r.Hi), string(r.Quality))
-			if len(args) == cap(args) || i == len(rs)-1 {
-				if _, err := tx.ExecContext(ctx, insertSQL(len(args)/9), args...); err != nil {
+			if len(args) == rowsTogether*columns || i == len(rs)-1 {
+				if err := bulkReading.Exec(ctx, s.db, tx, args); err != nil {
 					return err
 				}
 				args = args[:0]
@@ -93,20 +95,6 @@ func (s *Store) Append(ctx context.Context, rs []coldkeep.Reading) error {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "sqlite.Append", "%d readings could not be stored", len(rs))
 	}
 	return nil
-}
-
-var fullInsert = buildInsert(rowsPerInsert)
-
-func insertSQL(rows int) string {
-	if rows == rowsPerInsert {
-		return fullInsert
-	}
-	return buildInsert(rows)
-}
-
-func buildInsert(rows int) string {
-	return "INSERT INTO reading (series, at, seq, epoch, celsius, raw, lo, hi, quality) VALUES (?,?,?,?,?,?,?,?,?)" +
-		strings.Repeat(",(?,?,?,?,?,?,?,?,?)", rows-1) + " ON CONFLICT DO NOTHING"
 }
 
 func nullTemp(t coldkeep.Temperature) any {
