@@ -194,4 +194,16 @@ type ApplianceStatus struct {
 	Quality   Quality     `json:"quality,omitempty"`
 	State     State       `json:"state"`
 	Online    bool        `json:"online"` // the agent's link
+
+	// Foresight warns of an excursion that has not begun.
+	Foresight *Foresight `json:"foresight,omitempty"`
+}
+
+// Foresight says that an appliance is about to leave its range.
+type Foresight struct {
+	Cause   string     `json:"cause"` // such as "door-ajar"
+	Kind    Kind       `json:"kind"`  // too-warm or too-cold
+	SeenAt  time.Time  `json:"seen_at"`
+	Reaches *time.Time `json:"reaches"` // when the edge will be met if it goes on so; null: not known
+	Words   string     `json:"words"`   // for a person
 }

@@ -302,67 +302,6 @@ func steady(temps ...coldkeep.Temperature) []Sample {
 	return out
 }
 
-func repeat(n int, c coldkeep.Temperature) []coldkeep.Temperature {
-	out := make([]coldkeep.Temperature, n)
-	for i := range out {
-		out[i] = c
-	}
-	return out
-}
-
-// Hand-computed cases of the CDC rules, at each boundary and one step to each side.
-func TestCDCBoundaries(t *testing.T) {
-	log, act := []coldkeep.Action{"log"}, []coldkeep.Action{"log", "alert", "hold"}
-	day := slices.Concat[[]coldkeep.Temperature]
-	for _, c := range []struct {
-		name    string
-		unit    coldkeep.Unit
-		temps   []coldkeep.Temperature
-		kind    coldkeep.Kind
-		rule    coldkeep.RuleType
-		actions []coldkeep.Action
-		outMin  int64
-	}{
-		// 8.000 °C is in range, 8.001 is not.
-		{"8.000 is in range", "refrigerator", repeat(60, 8000), "", "", nil, 0},
-		{"8.001 for one reading is logged", "refrigerator", day(repeat(5, 5000), repeat(1, 8001), repeat(15, 5000)), "too-warm", "instant", log, 1},
-		// 30 minutes from the first reading out to the last: 31 readings.
-		{"29 minutes out is logged", "refrigerator", day(repeat(5, 5000), repeat(30, 8001), repeat(15, 5000)), "too-warm", "instant", log, 30},
-		{"30 minutes out holds", "refrigerator", day(repeat(5, 5000), repeat(31, 8001), repeat(15, 5000)), "too-warm", "consecutive", act, 31},
-		// Pieces of 20 minutes: three of them make 60 within 24 hours.
-		{"two pieces of 20 minutes, the second is logged", "refrigerator", day(repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(15, 5000)), "too-warm", "instant", log, 20},
-		{"three pieces of 20 minutes hold", "refrigerator", day(repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(60, 5000), repeat(20, 9000), repeat(15, 5000)), "too-warm", "cumulative", act, 20},
-		{"2.000 is in range", "refrigerator", repeat(60, 2000), "", "", nil, 0},
-		{"1.999 for 14 minutes is logged", "refrigerator", day(repeat(5, 5000), repeat(15, 1999), repeat(15, 5000)), "too-cold", "instant", log, 15},
-		{"1.999 for 15 minutes holds", "refrigerator", day(repeat(5, 5000), repeat(16, 1999), repeat(15, 5000)), "too-cold", "consecutive", act, 16},
-		{"0.001 for one reading is logged", "refrigerator", day(repeat(5, 5000), repeat(1, 1), repeat(15, 5000)), "too-cold", "instant", log, 1},
-		{"0.000 freezes and holds at once", "refrigerator", day(repeat(5, 5000), repeat(1, 0), repeat(15, 5000)), "too-cold", "instant", act, 1},
-		{"-15.000 is in range", "freezer", repeat(120, -15_000), "", "", nil, 0},
-		{"-14.999 for 59 minutes is logged", "freezer", day(repeat(5, -20_000), repeat(60, -14_999), repeat(15, -20_000)), "too-warm", "instant", log, 60},
-		{"-14.999 for 60 minutes holds", "freezer", day(repeat(5, -20_000), repeat(61, -14_999), repeat(15, -20_000)), "too-warm", "consecutive", act, 61},
-		{"0.000 in a freezer is logged", "freezer", day(repeat(5, -20_000), repeat(1, 0), repeat(15, -20_000)), "too-warm", "instant", log, 1},
-		{"0.001 in a freezer thaws and holds", "freezer", day(repeat(5, -20_000), repeat(1, 1), repeat(15, -20_000)), "too-warm", "instant", act, 1},
-		{"-50.001 for 60 minutes holds", "freezer", day(repeat(5, -20_000), repeat(61, -50_001), repeat(15, -20_000)), "too-cold", "consecutive", act, 61},
-		{"-60.000 is in range", "ultra-cold", repeat(60, -60_000), "", "", nil, 0},
-		{"-59.999 for 30 minutes holds", "ultra-cold", day(repeat(5, -75_000), repeat(31, -59_999), repeat(15, -75_000)), "too-warm", "consecutive", act, 31},
-		{"-90.001 for 30 minutes holds", "ultra-cold", day(repeat(5, -75_000), repeat(31, -90_001), repeat(15, -75_000)), "too-cold", "consecutive", act, 31},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			fs := Judge(mustCompile(t, "cdc", c.unit), Alone(), steady(c.temps...), 0)
-			if c.kind == "" {
-				if len(fs) != 0 {
-					t.Fatalf("got %+v", fs)
-				}
-				return
-			}
-			f := fs[len(fs)-1]
-			if f.Kind != c.kind || f.Rule != c.rule || !slices.Equal(f.Actions, c.actions) || f.OutMS != c.outMin*minute || f.End == 0 {
-				t.Fatalf("got %+v", f)
-			}
-		})
-	}
-}
-
 // A Fahrenheit limit is compared exactly: 46 °F is 7.777… °C, so 7.777 is in range
 // and 7.778 is not; 36 °F is 2.222… °C.
 func TestFahrenheitIsExact(t *testing.T) {

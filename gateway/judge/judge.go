@@ -266,8 +266,9 @@ func (j *Judge) save(ctx context.Context, batch []*outcome) {
 	for _, o := range batch {
 		t := o.track
 		t.book = o.book
+		ahead := t.foresight(o.open)
 		j.mu.Lock()
-		t.latest, t.open = o.latest, o.open
+		t.latest, t.open, t.foreseen = o.latest, o.open, ahead
 		j.mu.Unlock()
 		j.release(t)
 		if o.stepped {

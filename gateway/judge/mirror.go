@@ -168,11 +168,15 @@ func (j *Judge) seat(ap coldkeep.Appliance, p past, was *track) error {
 	if err != nil {
 		return err
 	}
+	watch, err := foreseeing(&ap, rules)
+	if err != nil {
+		return err
+	}
 	all, _ := json.Marshal([]any{ap, p.others, p.fingerprint(never - 1)}) // strings and times always marshal
 	t := was
 	if t == nil || t.whole != string(all) {
 		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(),
-			rules: rules, at: -1, savedAt: never, backTo: never, reload: true,
+			rules: rules, watch: watch, at: -1, savedAt: never, backTo: never, reload: true,
 			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes))}
 		for i := range p.probes {
 			t.several = t.several || p.probes[i].Agent != p.probes[0].Agent

@@ -25,6 +25,7 @@ func (j *Judge) Status(context.Context) ([]coldkeep.ApplianceStatus, error) {
 			}
 			st := coldkeep.ApplianceStatus{Appliance: t.appliance.ID, Probe: s.String(), Celsius: t.latest[i].Celsius,
 				Quality: t.latest[i].Quality, State: t.standing(i, now.UnixMilli()), Online: j.online[s.Site][s.Agent]}
+			st.Foresight = t.foreseen
 			if t.latest[i].At != 0 {
 				at := utc(t.latest[i].At)
 				st.At = &at

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/excursion"
+	"github.com/coldkeep/coldkeep/gateway/foresight"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 )
 
@@ -23,6 +24,7 @@ type track struct {
 	rules     *excursion.Rules
 	past      past
 	history   *excursion.History
+	watch     *foresight.Config
 	several   bool // its probes belong to several devices, whose readings cross on their way
 
 	// Guarded by Judge.mu.
@@ -39,15 +41,17 @@ type track struct {
 	seen      map[coldkeep.Series]int64
 	latest    []excursion.Sample // of each probe
 	open      []excursion.Finding
+	foreseen  *coldkeep.Foresight
 
 	// Of whoever is at work on it.
-	state   *excursion.State // nil until read
-	pos     pos              // of the state's last sample
-	last    []int64          // time of each probe's last record, ms, 0 for none
-	backTo  int64            // a late sample's time, ms, never for none
-	savedTo int64            // time of the latest checkpoint, ms
-	fresh   bool             // nothing of it was ever judged
-	already map[pos]struct{} // read from the store, and perhaps still to come from a commit
+	state   *excursion.State  // nil until read
+	pos     pos               // of the state's last sample
+	ahead   []foresight.State // of each probe
+	last    []int64           // time of each probe's last record, ms, 0 for none
+	backTo  int64             // a late sample's time, ms, never for none
+	savedTo int64             // time of the latest checkpoint, ms
+	fresh   bool              // nothing of it was ever judged
+	already map[pos]struct{}  // read from the store, and perhaps still to come from a commit
 	readAt  time.Time
 	base    *mark // where a slightly late sample goes back to; of several devices only
 	recent  []excursion.Sample
@@ -82,8 +86,9 @@ func (o *outcome) worth() bool {
 
 // checkpoint is the form in which a state is kept.
 type checkpoint struct {
-	Last   []int64         `json:"last"`
-	Engine json.RawMessage `json:"engine"`
+	Last      []int64         `json:"last"`
+	Engine    json.RawMessage `json:"engine"`
+	Foresight [][]byte        `json:"foresight"`
 }
 
 func comparePos(a, b pos) int {
@@ -164,7 +169,7 @@ func (j *Judge) step(t *track, o *outcome, in *excursion.Sample) {
 	if t.savedTo == 0 || in.At-t.savedTo >= checkpointEvery.Milliseconds() {
 		// The state so far, before this later sample, is a checkpoint.
 		if t.state.At != 0 && in.At > t.state.At && j.mayCheckpoint(t, t.state.At) {
-			b, _ := json.Marshal(checkpoint{t.last, t.state.Marshal()}) // numbers and the engine's own JSON always marshal
+			b, _ := json.Marshal(t.checkpoint()) // numbers and the engine's own JSON always marshal
 			o.Checkpoints = append(o.Checkpoints, ledger.Checkpoint{At: t.state.At, History: t.past.fingerprint(t.state.At), State: b})
 			t.savedTo = t.state.At
 		}
@@ -177,10 +182,21 @@ func (j *Judge) step(t *track, o *outcome, in *excursion.Sample) {
 		o.quarter(t.past.probes[in.Probe], in.At)
 	}
 	t.state.Step(t.rules, t.history, *in, func(f excursion.Finding) { o.found = append(o.found, f) })
+	t.foresee(in)
 	t.pos, t.last[in.Probe], o.latest[in.Probe], o.stepped = p, in.At, *in, true
 	if t.several {
 		t.remember(in)
 	}
+}
+
+func (t *track) checkpoint() checkpoint {
+	c := checkpoint{Last: t.last, Engine: t.state.Marshal(), Foresight: make([][]byte, len(t.ahead))}
+	for i := range t.ahead {
+		if t.last[i] != 0 {
+			c.Foresight[i] = t.ahead[i].Marshal()
+		}
+	}
+	return c
 }
 
 // recentMost is how many samples a mark lags behind at most.
@@ -280,7 +296,7 @@ func (j *Judge) goBack(ctx context.Context, t *track, o *outcome, late int64) er
 		return err
 	}
 	t.state, t.pos, t.last, t.savedTo = &excursion.State{}, pos{at: math.MinInt64}, make([]int64, len(t.past.probes)), 0
-	t.base, t.recent, t.fresh = nil, nil, true
+	t.base, t.recent, t.fresh, t.ahead = nil, nil, true, make([]foresight.State, len(t.past.probes))
 	o.latest = blank(len(t.past.probes))
 	o.Rewound = math.MinInt64 // those of other rules too
 	if c != nil {
@@ -292,6 +308,12 @@ func (j *Judge) goBack(ctx context.Context, t *track, o *outcome, late int64) er
 		}
 		if err == nil && len(kept.Last) <= len(t.last) {
 			copy(t.last, kept.Last)
+			for i := range kept.Foresight[:min(len(kept.Foresight), len(t.ahead))] {
+				// One that cannot be read is of another version: it learns anew.
+				if f, err := foresight.Unmarshal(kept.Foresight[i]); err == nil {
+					t.ahead[i] = f
+				}
+			}
 			t.state, t.fresh, t.savedTo, o.Rewound = s, false, c.At, c.At+1
 			// Every sample of the state's last moment is in it: checkpoints end before a later one.
 			t.pos = pos{at: c.At, seq: math.MaxInt64, probe: math.MaxInt}

@@ -270,7 +270,9 @@ func (c *commit) shrink(x *change) error {
 	return nil
 }
 
-func (c *commit) exec(text string, args ...any) error { return c.db.ExecPrepared(c.ctx, c.tx, text, args...) }
+func (c *commit) exec(text string, args ...any) error {
+	return c.db.ExecPrepared(c.ctx, c.tx, text, args...)
+}
 
 func (c *commit) flush(b *database.Bulk) error {
 	err := b.Exec(c.ctx, c.db, c.tx, c.args)

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,5 +204,118 @@ func BenchmarkDay(b *testing.B) {
 	m := newModel(&appliances()[0], midnight)
 	for b.Loop() {
 		m.advance(m.at.Add(24 * time.Hour))
+	}
+}
+
+// played gives the °C of a refrigerator, or of what else, a minute apart for some
+// hours from its second day on.
+func played(t *testing.T, a Appliance, hours int) []float64 {
+	t.Helper()
+	a.Probe = "p"
+	var out []float64
+	from := midnight.Add(24 * time.Hour)
+	err := Play(a, from, from.Add(time.Duration(hours)*time.Hour), time.Minute, func(s sensors.Sample) {
+		if want := from.Add(time.Duration(len(out)) * time.Minute); !s.At.Equal(want) {
+			t.Fatalf("sample %d is of %v, want %v", len(out), s.At, want)
+		}
+		out = append(out, s.Raw.Celsius())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func extremes(v []float64) (lo, hi float64) {
+	return slices.Min(v), slices.Max(v)
+}
+
+// What each fault does to the trace, beside the sound unit of the same seed.
+func TestFaults(t *testing.T) {
+	from := midnight.Add(24 * time.Hour)
+	at := from.Add(6 * time.Hour)
+	const i = 6 * 60
+	sound := played(t, Appliance{Unit: coldkeep.Refrigerator, Seed: 3}, 48)
+	with := func(f Fault) []float64 {
+		got := played(t, Appliance{Unit: coldkeep.Refrigerator, Seed: 3, Faults: []Fault{f}}, 48)
+		if !slices.Equal(got[:i], sound[:i]) {
+			t.Errorf("%s: the trace differs before the fault", f.Kind)
+		}
+		return got
+	}
+	lo, hi := extremes(sound)
+
+	lost := with(Fault{Kind: PowerLost, From: at, To: at.Add(12 * time.Hour)})
+	if stopped := with(Fault{Kind: CompressorFailure, From: at, To: at.Add(12 * time.Hour)}); !slices.Equal(lost, stopped) {
+		t.Error("without mains it warms otherwise than without compressor")
+	}
+	if lost[i+12*60] < 15 || lost[len(lost)-1] > hi+0.1 {
+		t.Errorf("without mains for 12 h at %.1f °C, a day later at %.1f", lost[i+12*60], lost[len(lost)-1])
+	}
+	if gap := with(Fault{Kind: DoorAjar, From: at, Part: 0.01})[i+60:]; slices.Max(gap) > 8 {
+		t.Errorf("a gap of a hundredth is too much for it: %.1f °C", slices.Max(gap))
+	}
+	ajar := with(Fault{Kind: DoorAjar, From: at})
+	if v := ajar[i+60]; v < 9 || v > 16 {
+		t.Errorf("ajar for an hour: %.1f °C", v)
+	}
+	if open := with(Fault{Kind: DoorOpen, From: at}); open[i+60] < ajar[i+60]+2 {
+		t.Errorf("wide open %.1f °C, ajar %.1f", open[i+60], ajar[i+60])
+	}
+	if v := slices.Max(with(Fault{Kind: Defrost, From: at, To: at.Add(20 * time.Minute)})[i : i+60]); v < hi+1 {
+		t.Errorf("a defrost peaks at %.1f °C, the usual top is %.1f", v, hi)
+	}
+	for _, perDay := range []float64{1, -1} {
+		end := with(Fault{Kind: ThermostatDrift, From: at, To: at.Add(24 * time.Hour), PerDay: perDay})[i+24*60:]
+		low, high := extremes(end)
+		if d := low - lo - perDay; d < -0.3 || d > 0.3 {
+			t.Errorf("drifted by %v, the bottom is %.2f, was %.2f", perDay, low, lo)
+		}
+		if d := high - hi - perDay; d < -0.3 || d > 0.3 {
+			t.Errorf("drifted by %v, the top is %.2f, was %.2f", perDay, high, hi)
+		}
+	}
+	if low, high := extremes(with(Fault{Kind: ProbeInAir, From: at})[i:]); high-low < 2*(hi-lo) {
+		t.Errorf("in the air it swings from %.1f to %.1f, in its buffer from %.1f to %.1f", low, high, lo, hi)
+	}
+}
+
+// Units of a type differ as they are told to, and each of them is sound.
+func TestSpread(t *testing.T) {
+	tops := map[float64]bool{}
+	for seed := range uint64(20) {
+		for _, u := range []struct {
+			unit   coldkeep.Unit
+			lo, hi float64
+		}{{coldkeep.Refrigerator, 2, 8}, {coldkeep.Freezer, -50, -15}, {coldkeep.UltraCold, -90, -60}} {
+			lo, hi := extremes(played(t, Appliance{Unit: u.unit, Seed: seed, Spread: maxSpread}, 24))
+			if lo < u.lo || hi > u.hi {
+				t.Errorf("%s, seed %d: %.2f to %.2f °C", u.unit, seed, lo, hi)
+			}
+			tops[hi] = true
+		}
+	}
+	if len(tops) < 30 {
+		t.Errorf("60 units have %d tops", len(tops))
+	}
+}
+
+func TestPlayRefuses(t *testing.T) {
+	a := appliances()[0]
+	for name, bad := range map[string]func(*Appliance){
+		"unit":   func(a *Appliance) { a.Unit = "oven" },
+		"spread": func(a *Appliance) { a.Spread = 0.7 },
+		"fault":  func(a *Appliance) { a.Faults = []Fault{{Kind: "fire"}} },
+		"part":   func(a *Appliance) { a.Faults = []Fault{{Kind: DoorAjar, Part: 1.1}} },
+		"drift":  func(a *Appliance) { a.Faults = []Fault{{Kind: ThermostatDrift, PerDay: math.NaN()}} },
+	} {
+		b := a
+		bad(&b)
+		if err := Play(b, midnight, midnight.Add(time.Hour), time.Minute, func(sensors.Sample) {}); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+			t.Errorf("%s: %v, want EINVALID", name, err)
+		}
+	}
+	if err := Play(a, midnight, midnight.Add(time.Hour), 0, func(sensors.Sample) {}); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+		t.Errorf("no interval: %v, want EINVALID", err)
 	}
 }
