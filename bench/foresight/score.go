@@ -25,10 +25,15 @@ func excursionsOf(low, high coldkeep.Temperature, samples []foresight.Sample) []
 	for _, side := range []coldkeep.Kind{coldkeep.TooWarm, coldkeep.TooCold} {
 		var list []excursion
 		var open *excursion
+		var last int64
 		for _, s := range samples {
 			if !believed(s.Celsius) {
 				continue
 			}
+			if s.At-last > joined {
+				open = nil // nobody knows how it went on
+			}
+			last = s.At
 			beyond := s.Celsius > high
 			if side == coldkeep.TooCold {
 				beyond = s.Celsius < low

@@ -223,6 +223,19 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
+func TestUsual(t *testing.T) {
+	tr := newTrace().add(15*hour, cycling(5))
+	s, _ := warnings(config(coldkeep.Refrigerator), tr.samples)
+	if _, _, ok := s.Usual(); ok {
+		t.Error("known after 15 hours")
+	}
+	s, _ = warnings(config(coldkeep.Refrigerator), tr.add(2*day, cycling(5)).samples)
+	low, high, ok := s.Usual()
+	if !ok || low < 4_400 || low > 4_600 || high < 5_400 || high > 5_600 {
+		t.Errorf("%v to %v, %v; want 4.5 to 5.5", low, high, ok)
+	}
+}
+
 // A cause that is not asked for is not told, and not under another name either.
 func TestTell(t *testing.T) {
 	c := config(coldkeep.Refrigerator)

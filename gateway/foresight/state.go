@@ -316,6 +316,15 @@ func (s *State) keepBlock() bool {
 	return ended
 }
 
+// Usual returns the band in which the hours of the last days went; not ok while too
+// little is learned, and before that nothing is foretold.
+func (s *State) Usual() (low, high coldkeep.Temperature, ok bool) {
+	if s.hoursN < hoursNeeded {
+		return coldkeep.NoTemperature, coldkeep.NoTemperature, false
+	}
+	return coldkeep.FromCelsius(float64(s.low)), coldkeep.FromCelsius(float64(s.high)), true
+}
+
 // cycle follows the compressor: a phase ends when the trace has turned back by a
 // part of the usual band.
 func (s *State) cycle(at uint32, v float32, slope float64) {
