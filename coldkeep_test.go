@@ -3,6 +3,9 @@ package coldkeep_test
 import (
 	"encoding/json"
 	"math"
+	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,49 +73,167 @@ func TestThresholdIsExact(t *testing.T) {
 }
 
 func TestProfiles(t *testing.T) {
-	names := coldkeep.ProfileNames()
-	if len(names) == 0 {
-		t.Fatal("no built-in profiles")
-	}
-	for _, name := range names {
+	// What each programme asks beside its rules.
+	for name, want := range map[string][3]int{ // years of retention, years until recalibration, minutes between readings
+		"cdc": {3, 2, 30}, "illinois": {3, 2, 30}, "california": {3, 1, 30}, "maryland": {3, 2, 15}, "alabama": {3, 2, 5}, "texas": {5, 2, 30}, "who-pqs": {3, 0, 15},
+	} {
 		p, err := coldkeep.FindProfile(name)
 		if err != nil || p.Name != name {
 			t.Errorf("%s: %v", name, err)
+			continue
 		}
+		u, err := p.Unit(coldkeep.Refrigerator)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := [3]int{p.RetentionYear, p.RecalibrateYears, u.LoggingInterval}; got != want {
+			t.Errorf("%s asks %v, want %v", name, got, want)
+		}
+		// Every number has its source, and a rule at an edge is in the unit of the range.
+		for unit, u := range p.Units {
+			for i, r := range u.Rules {
+				if len(r.Source) < 10 || len(u.RangeSource) < 10 {
+					t.Errorf("%s, %s, rule %d: source %q", name, unit, i+1, r.Source)
+				}
+				if r.Beyond.Scale != u.Low.Scale {
+					t.Errorf("%s, %s, rule %d is in °%c, the range in °%c", name, unit, i+1, r.Beyond.Scale, u.Low.Scale)
+				}
+			}
+		}
+	}
+	if names := coldkeep.ProfileNames(); len(names) != 7 || !slices.IsSorted(names) {
+		t.Errorf("profiles %v", names)
 	}
 	if _, err := coldkeep.FindProfile("nowhere"); coldkeep.ErrorCode(err) != coldkeep.EINVALID || !strings.Contains(err.Error(), "cdc") {
 		t.Errorf("an unknown profile: %v", err)
 	}
+	if p, err := coldkeep.FindProfile("who-pqs"); err != nil {
+		t.Error(err)
+	} else if _, err := p.Unit(coldkeep.UltraCold); coldkeep.ErrorCode(err) != coldkeep.EINVALID || !strings.Contains(err.Error(), "who-pqs@1") {
+		t.Errorf("PQS has an ultra-cold freezer: %v", err)
+	}
 }
+
+const goodProfile = `{"name":"x","version":1,"title":"X","retention_years":3,"units":{"refrigerator":{"low":"2C","high":"8C","range_source":"s","close_after_min":10,"max_gap_min":30,"no_data_alert_min":60,"logging_interval_min":15,
+		"rules":[{"kind":"too-warm","type":"consecutive","beyond":"8C","minutes":30,"actions":["log"],"source":"s"},
+			{"kind":"too-cold","type":"cumulative","beyond":"2C","minutes":60,"window_h":24,"actions":["log","hold"],"source":"s"}],
+		"events":[{"event":"door-open","minutes":5,"actions":["warn"],"source":"t"}]}}}`
 
 // A wrong profile is refused with the place and the reason.
 func TestWrongProfiles(t *testing.T) {
-	const good = `{"name":"x","version":1,"title":"X","retention_years":3,"units":{"refrigerator":{"low":"2C","high":"8C","range_source":"s","close_after_min":10,"max_gap_min":30,"no_data_alert_min":60,
-		"rules":[{"kind":"too-warm","type":"consecutive","beyond":"8C","minutes":30,"actions":["log"],"source":"s"}]}}}`
-	if _, err := coldkeep.ParseProfile([]byte(good)); err != nil {
+	if _, err := coldkeep.ParseProfile([]byte(goodProfile)); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range [][3]string{
+	const fridge, rule1, event1 = "x@1, refrigerator", "x@1, refrigerator, rule 1", "x@1, refrigerator, event rule 1"
+	for _, c := range [][]string{
 		{`"version":1`, `"version":0`, "version"},
+		{`"name":"x"`, `"name":"X/1"`, "X/1"},
+		{`"name":"x"`, `"name":""`, "name"},
 		{`"retention_years":3`, `"retention_years":2`, "three years"},
+		{`"retention_years":3`, `"retention_years":3,"recalibrate_years":-1`, "recalibrate_years"},
 		{`"refrigerator"`, `"fridge"`, "fridge"},
-		{`"high":"8C"`, `"high":"46F"`, "one unit"},
-		{`"low":"2C"`, `"low":"9C"`, "low below high"},
-		{`"max_gap_min":30`, `"max_gap_min":0`, "max_gap_min"},
-		{`"kind":"too-warm"`, `"kind":"warm"`, "rule 1"},
-		{`"type":"consecutive"`, `"type":"sometimes"`, "sometimes"},
-		{`"type":"consecutive"`, `"type":"instant"`, "instant"},
-		{`"minutes":30`, `"minutes":0`, "consecutive"},
-		{`"actions":["log"]`, `"actions":["shout"]`, "shout"},
-		{`"actions":["log"]`, `"actions":[]`, "no actions"},
-		{`"source":"s"}]`, `"source":""}]`, "no source"},
+		{`"high":"8C"`, `"high":"46F"`, "one unit", fridge},
+		{`"low":"2C"`, `"low":"9C"`, "low below high", fridge},
+		{`"low":"2C",`, ``, "both needed", fridge},
+		{`"low":"2C"`, `"low":"cold"`, "cold"},
+		{`"range_source":"s",`, ``, "range_source", fridge},
+		{`"close_after_min":10`, `"close_after_min":0`, "close_after_min", fridge},
+		{`"max_gap_min":30`, `"max_gap_min":0`, "max_gap_min", fridge},
+		{`"max_gap_min":30`, `"max_gap_min":1441`, "1440", fridge},
+		{`"no_data_alert_min":60`, `"no_data_alert_min":29`, "no_data_alert_min", fridge},
+		{`"no_data_alert_min":60`, `"no_data_alert_min":9999999`, "year", fridge},
+		{`"logging_interval_min":15`, `"logging_interval_min":31`, "logging_interval_min", fridge},
+		{`"kind":"too-warm"`, `"kind":"warm"`, "warm", rule1},
+		{`"type":"consecutive"`, `"type":"sometimes"`, "sometimes", rule1},
+		{`"type":"consecutive"`, `"type":"instant"`, "instant", rule1},
+		{`"minutes":30`, `"minutes":0`, "consecutive", rule1},
+		{`"minutes":30`, `"minutes":999999999`, "year", rule1},
+		{`"minutes":60`, `"minutes":1441`, "fit", "rule 2"},
+		{`"beyond":"8C",`, ``, "beyond", rule1},
+		{`"actions":["log"]`, `"actions":["shout"]`, "shout", rule1},
+		{`"actions":["log"]`, `"actions":["log","log"]`, "twice", rule1},
+		{`"actions":["log"]`, `"actions":[]`, "no actions", rule1},
+		{`"source":"s"}]`, `"source":""}]`, "no source", "rule 2"},
+		{`"event":"door-open"`, `"event":"defrost"`, "defrost", event1},
+		{`"minutes":5`, `"minutes":0`, "minutes", event1},
+		{`"source":"t"`, `"source":""`, "no source", event1},
 		{`"title"`, `"titel"`, "titel"},
+		{`"units":{`, `"units":{"freezer":null,`, "no rules", "x@1, freezer"},
+		{`}}}`, `}}} {}`, "more than one"},
 	} {
-		bad := strings.Replace(good, c[0], c[1], 1)
-		if _, err := coldkeep.ParseProfile([]byte(bad)); coldkeep.ErrorCode(err) != coldkeep.EINVALID || !strings.Contains(err.Error(), c[2]) {
+		bad := strings.Replace(goodProfile, c[0], c[1], 1)
+		if bad == goodProfile {
+			t.Fatalf("%s is not in the profile", c[0])
+		}
+		_, err := coldkeep.ParseProfile([]byte(bad))
+		if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 			t.Errorf("%s: %v", c[1], err)
+			continue
+		}
+		for _, says := range c[2:] {
+			if !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v, without %q", c[1], err, says)
+			}
 		}
 	}
+}
+
+// Whatever bytes come, a profile that is read is one that can be judged by: its
+// limits are ordered and its rules whole, and it is written and read back the same.
+func FuzzParseProfile(f *testing.F) {
+	f.Add([]byte(goodProfile))
+	for _, name := range []string{"cdc", "maryland", "who-pqs"} {
+		b, err := os.ReadFile("profiles/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := coldkeep.ParseProfile(b)
+		if err != nil {
+			if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+				t.Fatal(err)
+			}
+			return
+		}
+		for unit, u := range p.Units {
+			if u.Low.Celsius() >= u.High.Celsius() {
+				t.Fatalf("%s: %v to %v", unit, u.Low, u.High)
+			}
+			if _, err := u.Within(&coldkeep.Limits{Low: u.Low, High: u.High}); err != nil {
+				t.Fatalf("its own range is refused: %v", err)
+			}
+		}
+		again, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := coldkeep.ParseProfile(again)
+		if err != nil {
+			t.Fatalf("%s: %v", again, err)
+		}
+		if !reflect.DeepEqual(normal(p), normal(q)) {
+			t.Fatalf("%s reads otherwise", again)
+		}
+	})
+}
+
+// normal makes no difference between an empty list and none.
+func normal(p *coldkeep.Profile) *coldkeep.Profile {
+	if len(p.Notes) == 0 {
+		p.Notes = nil
+	}
+	for _, u := range p.Units {
+		if len(u.Events) == 0 {
+			u.Events = nil
+		}
+		if len(u.Rules) == 0 {
+			u.Rules = nil
+		}
+	}
+	return p
 }
 
 func TestScaledClock(t *testing.T) {

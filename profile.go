@@ -3,7 +3,9 @@ package coldkeep
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -200,6 +202,9 @@ func ParseProfile(b []byte) (*Profile, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
 		return nil, Wrap(err, EINVALID, "coldkeep.ParseProfile", "profile is not readable: %v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, Errorf(EINVALID, "profile %s: there is more than one thing in it", p.Ref())
 	}
 	if err := p.validate(); err != nil {
 		return nil, err

@@ -148,14 +148,29 @@ func Open(ctx context.Context, db *database.DB, cfg Config) (*Client, error) {
 	return c, c.loadMirror(ctx)
 }
 
-// Run pumps the feed, sends the parcels, posts status and follows the mirror until
-// ctx ends, and then returns nil. Failures of the feed, the database or the
-// registry are logged and tried again; none ends it. A database may be shared by
-// one running Client only.
+// Run is Follow and Deliver together.
 func (c *Client) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = c.Follow(ctx) })  // nil
+	wg.Go(func() { _ = c.Deliver(ctx) }) // nil
+	wg.Wait()
+	return nil
+}
+
+// Deliver pumps the feed and sends the parcels until ctx ends, and then returns nil.
+// Failures of the feed, the database or the registry are logged and tried again;
+// none ends it. Of those that share a database one Client may deliver at a time.
+func (c *Client) Deliver(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.persist(ctx, "reading the feed", c.pump) })
 	wg.Go(func() { c.persist(ctx, "sending to the registry", c.send) })
+	wg.Wait()
+	return nil
+}
+
+// Follow follows the mirror and posts status, as Deliver does its part.
+func (c *Client) Follow(ctx context.Context) error {
+	var wg sync.WaitGroup
 	wg.Go(func() { c.persist(ctx, "following the registry's mirror", c.follow) })
 	if c.cfg.Status != nil {
 		wg.Go(func() { c.persist(ctx, "posting status", c.postStatus) })

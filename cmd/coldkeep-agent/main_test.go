@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -157,6 +162,73 @@ func TestSIGTERMIsACleanStop(t *testing.T) {
 	}
 }
 
+// A device out of the box: it shows a code, loses its power, shows the same code, and
+// once a technician has accepted it delivers under the name it was given. After that
+// it needs neither the flag nor the registry.
+func TestClaimedOutOfTheBox(t *testing.T) {
+	type posted struct {
+		Code         string `json:"code"`
+		SecretSHA256 string `json:"secret_sha256"`
+	}
+	c := collectortest.Start(t, "clinic", "pi", secret)
+	claims := make(chan posted, 100)
+	var accept atomic.Bool
+	registry := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			var p posted
+			if err := json.NewDecoder(r.Body).Decode(&p); err != nil {
+				t.Error(err)
+			}
+			claims <- p
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		answer := map[string]string{"state": "waiting"}
+		if accept.Load() {
+			answer = map[string]string{"state": "accepted", "site": "clinic", "agent": "pi", "broker": c.URL()}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer registry.Close()
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: registry.Certificate().Raw})))
+	data := t.TempDir()
+	args := []string{"--data", data, "--driver", "sim", "--sim-history", "1h"}
+	claiming := slices.Concat(args, []string{"--claim", registry.URL, "--ca-file", ca})
+
+	cmd, _ := agent(t, claiming...)
+	first := <-claims
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	cmd, log := agent(t, claiming...)
+	if second := <-claims; second != first {
+		t.Errorf("claimed as %+v and then as %+v", first, second)
+	}
+	c.LetIn(first.SecretSHA256)
+	accept.Store(true)
+	c.Await("an hour of readings", func(v *collectortest.View) bool {
+		return v.Status != nil && v.Status.Online && v.Durable(v.Status.Epoch) >= 60
+	})
+	stop := func(cmd *exec.Cmd, log *bytes.Buffer) {
+		t.Helper()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("after SIGTERM: %v\n%s", err, log)
+		}
+	}
+	stop(cmd, log)
+	if !strings.Contains(log.String(), first.Code) {
+		t.Errorf("the log does not show the code %s:\n%s", first.Code, log)
+	}
+	registry.Close()
+	cmd, log = agent(t, args...)
+	c.Await("the device again", func(v *collectortest.View) bool { return v.Connected >= 2 && v.Status.Online })
+	stop(cmd, log)
+}
+
 func TestExitCodesAndMessages(t *testing.T) {
 	empty := write(t, "empty", "")
 	headless := write(t, "headless.csv", "2026-03-01T00:00:00Z,4,T0\n")
@@ -167,7 +239,9 @@ func TestExitCodesAndMessages(t *testing.T) {
 		says string
 	}{
 		"unknown flag":        {[]string{"--colour"}, 2, "--colour"},
-		"no site":             {nil, 2, "--site"},
+		"no site":             {[]string{"--data", t.TempDir()}, 2, "--site"},
+		"claim and site":      {append(base, "--claim", "https://registry.example"), 2, "--claim"},
+		"claim in the open":   {[]string{"--data", t.TempDir(), "--claim", "http://registry.example"}, 2, "https://"},
 		"unknown driver":      {append(base, "--driver", "lm75"), 2, "lm75"},
 		"bad name":            {append(base, "--site", "Clinic 1"), 2, "Clinic 1"},
 		"bad broker":          {append(base, "--broker", "http://h"), 2, "http://h"},

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/firmware"
+	"github.com/coldkeep/coldkeep/firmware/claim"
+	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/sampler"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
@@ -24,13 +28,14 @@ import (
 
 // runCmd is `coldkeep-agent`, also `coldkeep-agent run`.
 type runCmd struct {
-	Site  string `help:"The clinic's id." required:"" placeholder:"SITE" env:"COLDKEEP_SITE"`
-	Agent string `help:"This device's id." required:"" placeholder:"AGENT" env:"COLDKEEP_AGENT"`
+	Claim string `help:"Registry to ask for this device's place, such as https://registry.example: the device shows a code, and runs once a technician has typed it there. Stands for --site, --agent, --broker and --password-file; what was once claimed needs none of them." placeholder:"URL" env:"COLDKEEP_CLAIM"`
+	Site  string `help:"The clinic's id." placeholder:"SITE" env:"COLDKEEP_SITE"`
+	Agent string `help:"This device's id." placeholder:"AGENT" env:"COLDKEEP_AGENT"`
 
-	Broker       string `help:"Address of the collector's broker (${default})." default:"tcp://127.0.0.1:1883" placeholder:"URL" env:"COLDKEEP_BROKER"`
+	Broker       string `help:"Address of the collector's broker (tcp://127.0.0.1:1883 unless given or claimed)." placeholder:"URL" env:"COLDKEEP_BROKER"`
 	Username     string `help:"User at the broker; SITE/AGENT unless given." placeholder:"USER" env:"COLDKEEP_USERNAME"`
 	PasswordFile string `help:"File that holds the password." placeholder:"FILE" env:"COLDKEEP_PASSWORD_FILE"`
-	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
+	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker, and for the registry of --claim, in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
 	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
@@ -57,9 +62,7 @@ type runCmd struct {
 // Run is the agent until ctx ends.
 func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	cfg := firmware.Config{
-		Site: coldkeep.SiteID(c.Site), Agent: coldkeep.AgentID(c.Agent),
-		Broker: c.Broker, Username: c.Username, Data: c.Data,
-		Log: log, Version: programVersion(), ExitWhenDone: c.ExitWhenDone,
+		Data: c.Data, Log: log, Version: programVersion(), ExitWhenDone: c.ExitWhenDone,
 	}
 	if c.Interval < time.Second || c.Interval > time.Hour {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--interval %v: want 1s to 1h", c.Interval)}
@@ -69,13 +72,6 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	if !(c.TraceSpeed >= 0 && c.TraceSpeed <= 1e6) {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--trace-speed %v: want 0 (as fast as possible) or up to 1000000", c.TraceSpeed)}
-	}
-	var err error
-	if cfg.Password, err = c.password(); err != nil {
-		return err
-	}
-	if cfg.TLS, err = c.tls(); err != nil {
-		return err
 	}
 	if c.IdentifyLED != "" {
 		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
@@ -95,12 +91,71 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
 	}
-	log.Info("agent starts", "site", c.Site, "agent", c.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
+	if err := c.place(ctx, &cfg); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before anybody claimed it
+		}
+		return err
+	}
+	log.Info("agent starts", "site", cfg.Site, "agent", cfg.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
 	if err := firmware.Run(ctx, cfg); err != nil {
 		return asUsage(err)
 	}
 	log.Info("agent stops")
 	return nil
+}
+
+// defaultBroker is that of a centre on this machine.
+const defaultBroker = "tcp://127.0.0.1:1883"
+
+// place finds out who this device is: by the flags, or by what was claimed.
+func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
+	if cfg.TLS, err = c.tls(); err != nil {
+		return err
+	}
+	if c.Site != "" || c.Agent != "" {
+		if c.Claim != "" {
+			return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--claim: --site and --agent are given too; which of them?")}
+		}
+		cfg.Site, cfg.Agent, cfg.Broker, cfg.Username = coldkeep.SiteID(c.Site), coldkeep.AgentID(c.Agent), cmp.Or(c.Broker, defaultBroker), c.Username
+		cfg.Password, err = c.password()
+		return err
+	}
+	p, err := claim.Load(c.Data, cfg.Log)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		if c.Claim == "" {
+			return usageError{coldkeep.Errorf(coldkeep.EINVALID, "who is this device? --site and --agent are missing, or --claim")}
+		}
+		if p, err = c.claim(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	cfg.Site, cfg.Agent, cfg.Broker, cfg.Password, cfg.Username = p.Site, p.Agent, cmp.Or(c.Broker, p.Broker), p.Password, c.Username
+	if p.CA != "" && cfg.TLS == nil {
+		cfg.TLS, err = trust([]byte(p.CA), "the certificates that the registry gave")
+	}
+	return err
+}
+
+// claim asks the registry for a place until there is one.
+func (c *runCmd) claim(ctx context.Context, cfg *firmware.Config) (*claim.Place, error) {
+	if _, err := claim.ParseRegistry(c.Claim); err != nil {
+		return nil, usageError{fmt.Errorf("--claim: %w", err)}
+	}
+	if err := os.MkdirAll(c.Data, 0o750); err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--data %s cannot be made", c.Data)
+	}
+	key, err := devicekey.Open(c.Data, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = cfg.TLS
+	return claim.Run(ctx, claim.Config{Registry: c.Claim, Data: c.Data, Key: key, Version: cfg.Version, Log: cfg.Log,
+		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine()})
 }
 
 // password reads the password file. Its content never leaves this process but to
@@ -128,9 +183,15 @@ func (c *runCmd) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
 	}
+	return trust(pem, "--ca-file "+c.CAFile)
+}
+
+// trust makes a TLS configuration that trusts the certificates of a text and no
+// others.
+func trust(pem []byte, where string) (*tls.Config, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--ca-file %s holds no certificate in PEM", c.CAFile)
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%s: no certificate in PEM", where)
 	}
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +22,49 @@ type brokerCmd struct {
 	CollectorPasswordFile string `help:"File with the password of the user \"collector\"." required:"" env:"COLDKEEP_BROKER_PASSWORD_FILE"`
 	RegistryURL           string `help:"Address of the registry, which knows the devices." required:"" env:"COLDKEEP_REGISTRY_URL"`
 	RegistryTokenFile     string `help:"File with the token of an interface account at the registry." required:"" env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
+
+	mqttTLSFlags `embed:""`
+}
+
+// mqttTLSFlags open a second address of the embedded broker, with TLS.
+type mqttTLSFlags struct {
+	MQTTTLS      string `help:"Address of the embedded broker with TLS; none: it has none." name:"mqtt-tls" env:"COLDKEEP_MQTT_TLS"`
+	MQTTCert     string `help:"Its certificate (PEM, with the chain)." name:"mqtt-cert" env:"COLDKEEP_MQTT_CERT"`
+	MQTTKey      string `help:"Its private key (PEM)." name:"mqtt-key" env:"COLDKEEP_MQTT_KEY"`
+	MQTTClientCA string `help:"Authority (PEM) of devices' certificates, whose common name is site/agent: such a device needs no password." name:"mqtt-client-ca" env:"COLDKEEP_MQTT_CLIENT_CA"`
+}
+
+// apply adds TLS to a broker's configuration. mirror gives the devices that there are.
+func (f *mqttTLSFlags) apply(cfg *broker.Config, mirror func() coldkeep.Mirror) error {
+	if f.MQTTTLS == "" {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(f.MQTTCert, f.MQTTKey)
+	if err != nil {
+		return coldkeep.Wrap(err, coldkeep.EINVALID, "broker", "--mqtt-tls needs --mqtt-cert and --mqtt-key: %v", err)
+	}
+	cfg.TLSAddr, cfg.TLS = f.MQTTTLS, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	if f.MQTTClientCA == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(f.MQTTClientCA)
+	if err != nil {
+		return coldkeep.Wrap(err, coldkeep.EINVALID, "broker", "--mqtt-client-ca: %v", err)
+	}
+	cfg.TLS.ClientCAs = x509.NewCertPool()
+	if !cfg.TLS.ClientCAs.AppendCertsFromPEM(pem) {
+		return coldkeep.Errorf(coldkeep.EINVALID, "--mqtt-client-ca %s holds no certificate", f.MQTTClientCA)
+	}
+	cfg.TLS.ClientAuth = tls.VerifyClientCertIfGiven
+	cfg.Certified = func(name string) (coldkeep.SiteID, coldkeep.AgentID, bool) {
+		for _, d := range mirror().Devices {
+			if string(d.Site)+"/"+string(d.Agent) == name {
+				return d.Site, d.Agent, !d.Revoked
+			}
+		}
+		return "", "", false
+	}
+	return nil
 }
 
 // Run runs the broker alone. It follows the registry's devices and goes on with
@@ -37,11 +83,15 @@ func (cmd *brokerCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	devices := &mirrorDevices{}
-	b, err := broker.Start(broker.Config{Addr: cmd.MQTT, CollectorPassword: password, Devices: devices, Log: log})
+	cfg := broker.Config{Addr: cmd.MQTT, CollectorPassword: password, Devices: devices, Log: log}
+	if err := cmd.apply(&cfg, devices.known); err != nil {
+		return err
+	}
+	b, err := broker.Start(cfg)
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "mqtt", b.Addr())
+	log.Info("listening", "mqtt", b.Addr(), "tls", b.TLSAddr())
 	devices.follow(ctx, registry, log)
 	return b.Close()
 }
@@ -51,15 +101,15 @@ type mirrorDevices struct {
 	mirror atomic.Pointer[coldkeep.Mirror]
 }
 
-// source is where the mirror comes from.
-type source interface {
+// mirrorSource is where the mirror comes from.
+type mirrorSource interface {
 	Mirror(ctx context.Context, since int64, wait time.Duration) (*coldkeep.Mirror, error)
 }
 
 // mirrorWait is the long poll's wait, as the registry contract has it.
 const mirrorWait = 30 * time.Second
 
-func (d *mirrorDevices) follow(ctx context.Context, from source, log *slog.Logger) {
+func (d *mirrorDevices) follow(ctx context.Context, from mirrorSource, log *slog.Logger) {
 	since, away := int64(0), false
 	for ctx.Err() == nil {
 		m, err := from.Mirror(ctx, since, mirrorWait)
@@ -77,6 +127,14 @@ func (d *mirrorDevices) follow(ctx context.Context, from source, log *slog.Logge
 			d.mirror.Store(m)
 		}
 	}
+}
+
+// known is the mirror as last known.
+func (d *mirrorDevices) known() coldkeep.Mirror {
+	if m := d.mirror.Load(); m != nil {
+		return *m
+	}
+	return coldkeep.Mirror{}
 }
 
 // CheckDevice implements broker.Devices.

@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -23,9 +26,11 @@ import (
 	"github.com/coldkeep/coldkeep/alerts/channel/email"
 	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
 	"github.com/coldkeep/coldkeep/gateway/api"
+	"github.com/coldkeep/coldkeep/gateway/devices"
 	"github.com/coldkeep/coldkeep/gateway/evidence"
 	"github.com/coldkeep/coldkeep/gateway/ingest"
 	"github.com/coldkeep/coldkeep/gateway/judge"
+	"github.com/coldkeep/coldkeep/gateway/lease"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 	"github.com/coldkeep/coldkeep/gateway/readings"
 	"github.com/coldkeep/coldkeep/gateway/readings/influx"
@@ -99,7 +104,9 @@ type collectorConfig struct {
 	Database      string // SQL database, a path or a PostgreSQL URL
 	Stores        storesFlags
 	Mail          mailFlags
-	Link          ingest.LinkConfig
+	Source        source
+	Shared        string  // name of this collector among those that share the work, "" when it is alone
+	Speed         float64 // of Clock, 0 is the machine's
 	RegistryURL   string
 	RegistryToken string
 	APIToken      string
@@ -114,19 +121,34 @@ type collectorConfig struct {
 //	          │  └──► ledger ◄── judge ──► feed ─┬─► alerts ─► channels
 //	          └─ ack ─► link                     └─► registryclient ─► registry
 type collector struct {
-	db     *database.DB
-	store  readings.Store
-	ledger *ledger.Ledger
-	link   *ingest.Link
-	ingest *ingest.Ingest
-	judge  *judge.Judge
-	alerts *alerts.Service
-	client *registryclient.Client
-	reader *api.Reader
-	hub    *api.Hub
-	token  string
-	clock  coldkeep.Clock
-	log    *slog.Logger
+	db      *database.DB
+	store   readings.Store
+	ledger  *ledger.Ledger
+	source  source
+	ingest  *ingest.Ingest
+	judge   *judge.Judge
+	devices *devices.Devices
+	leases  *lease.Manager // nil when it is alone
+	alerts  *alerts.Service
+	client  *registryclient.Client
+	reader  *api.Reader
+	hub     *api.Hub
+	token   string
+	clock   coldkeep.Clock
+	log     *slog.Logger
+}
+
+// source is where messages come from and answers go to: a broker, or the one in this
+// process.
+type source interface {
+	ingest.Publisher
+	// Run hands every message to handle until ctx ends.
+	Run(ctx context.Context, handle func(context.Context, ingest.Message) error) error
+	Connected() bool
+	// OnConnect has f called after every connection.
+	OnConnect(f func())
+	// SetSites narrows what comes to some sites; nil is all.
+	SetSites(sites []coldkeep.SiteID)
 }
 
 func openCollector(ctx context.Context, cfg collectorConfig) (*collector, error) {
@@ -152,15 +174,19 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 		return err
 	}
 	c.judge = judge.New(c.store, c.ledger, cfg.Clock, cfg.Log, c.hub.Publish)
-	if c.link, err = ingest.NewLink(cfg.Link); err != nil {
-		return err
-	}
-	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.link, cfg.Clock, cfg.Log)
+	c.source = cfg.Source
+	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.source, cfg.Clock, cfg.Log)
 	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
 		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
 		return err
 	}
 	c.client.OnMirror(c.judge.SetMirror)
+	if err := c.share(ctx, cfg.Shared); err != nil {
+		return err
+	}
+	if err := c.lookAfterDevices(ctx, cfg); err != nil {
+		return err
+	}
 	c.reader = &api.Reader{Store: c.store, Mirror: c.client.Mirror}
 	c.alerts, err = alerts.Open(ctx, c.db, alerts.Config{Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, OnCall: c.onCall, Channels: channels, Describe: c.describe,
 		Link: func(a coldkeep.Alert) string {
@@ -170,6 +196,97 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + "/units/" + string(a.Appliance)
 		}})
 	return err
+}
+
+// share takes part in sharing the work among several collectors.
+func (c *collector) share(ctx context.Context, name string) (err error) {
+	if name == "" {
+		return nil
+	}
+	sites := func() []coldkeep.SiteID {
+		var out []coldkeep.SiteID
+		for _, s := range c.client.Mirror().Sites {
+			out = append(out, s.ID)
+		}
+		return out
+	}
+	if c.leases, err = lease.Open(ctx, c.db, lease.Config{Holder: name, Sites: sites, Log: c.log}); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var round int64 // grows when what is held changes
+	var held map[coldkeep.SiteID]lease.Generation
+	c.ledger.Guard(func(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error {
+		var names []coldkeep.SiteID
+		as := map[coldkeep.SiteID]lease.Generation{}
+		for s, g := range sites {
+			names = append(names, s)
+			if as[s] = lease.Generation(g); g == 0 {
+				as[s] = c.leases.Held()[s]
+			}
+		}
+		return c.leases.FenceAs(ctx, tx, as, names...)
+	})
+	c.ingest.Mine = c.leases.Holds
+	c.ingest.Round = func() int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return round
+	}
+	c.ingest.Fence = func(ctx context.Context, tx *sql.Tx, at int64, sites []coldkeep.SiteID) error {
+		mu.Lock()
+		now, as := round, held
+		mu.Unlock()
+		if at != now {
+			return coldkeep.Errorf(coldkeep.ECONFLICT, "the sites of this collector have changed")
+		}
+		return c.leases.FenceAs(ctx, tx, as, sites...)
+	}
+	c.judge.SetSites(nil)
+	c.leases.OnChange(func(now map[coldkeep.SiteID]lease.Generation) {
+		mu.Lock()
+		round++
+		held = now
+		mu.Unlock()
+		generations := make(map[coldkeep.SiteID]int64, len(now))
+		list := []coldkeep.SiteID{}
+		for s, g := range now {
+			generations[s] = int64(g)
+			list = append(list, s)
+		}
+		c.judge.SetSites(generations)
+		if _, rest := now[lease.Rest]; rest {
+			list = nil
+		}
+		c.source.SetSites(list)
+		c.log.Info("sites of this collector", "sites", len(now))
+	})
+	return nil
+}
+
+// lookAfterDevices gives devices their configuration and watches over them.
+func (c *collector) lookAfterDevices(ctx context.Context, cfg collectorConfig) (err error) {
+	dc := devices.Config{Clock: cfg.Clock, Log: cfg.Log, Publisher: c.source, Evidence: c.ledger, Speed: cfg.Speed,
+		Tell:      func(ctx context.Context, xs []coldkeep.Excursion) error { return c.ledger.Tell(ctx, c.clock.Now(), xs) },
+		Listening: func() bool { return c.source.Connected() && !c.ingest.Stuck() }}
+	if c.leases != nil {
+		dc.Holds = c.leases.Holds
+	}
+	if c.devices, err = devices.Open(ctx, c.db, dc); err != nil {
+		return err
+	}
+	c.ingest.Devices = c.devices
+	c.client.OnMirror(c.devices.SetMirror)
+	c.source.OnConnect(c.devices.Republish)
+	return nil
+}
+
+// leading runs a task that only one of several collectors may do.
+func (c *collector) leading(ctx context.Context, task string, run func(context.Context) error) error {
+	if c.leases == nil {
+		return run(ctx)
+	}
+	return c.leases.Leader(ctx, task, run)
 }
 
 // onCall is the site's policy as the mirror has it.
@@ -201,14 +318,19 @@ func (c *collector) describe(site coldkeep.SiteID, id coldkeep.ApplianceID) (col
 func (c *collector) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.ingest.Run(ctx) })
-	g.Go(func() error { return c.link.Run(ctx, c.ingest.Handle) })
+	g.Go(func() error { return c.source.Run(ctx, c.ingest.Handle) })
 	g.Go(func() error { return c.judge.Run(ctx) })
+	g.Go(func() error { return c.devices.Run(ctx) })
+	if c.leases != nil {
+		g.Go(func() error { return c.leases.Run(ctx) })
+	}
 	if src, ok := c.store.(evidence.Source); ok {
 		checker := &evidence.Checker{Ledger: c.ledger, Readings: src, Clock: c.clock, Log: c.log}
-		g.Go(func() error { return checker.Run(ctx) })
+		g.Go(func() error { return c.leading(ctx, "coldkeep:evidence", checker.Run) })
 	}
-	g.Go(func() error { return c.alerts.Run(ctx) })
-	g.Go(func() error { return c.client.Run(ctx) })
+	g.Go(func() error { return c.leading(ctx, "coldkeep:alerts", c.alerts.Run) })
+	g.Go(func() error { return c.leading(ctx, "coldkeep:registry", c.client.Deliver) })
+	g.Go(func() error { return c.client.Follow(ctx) })
 	g.Go(func() error {
 		for ev := range c.alerts.Subscribe(ctx) {
 			c.hub.Publish(ev)
@@ -261,7 +383,7 @@ func (c *collector) checks() []check {
 		{name: "readings store", ask: c.store.Ping},
 		{name: "collector database", ask: c.ledger.Ping},
 		{name: "broker", ask: func(context.Context) error {
-			if !c.link.Connected() {
+			if !c.source.Connected() {
 				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the broker is away")
 			}
 			return nil
@@ -322,13 +444,13 @@ type brokerFlags struct {
 	BrokerPasswordFile string `help:"File with the password." env:"COLDKEEP_BROKER_PASSWORD_FILE"`
 }
 
-func (f *brokerFlags) link(log *slog.Logger) (ingest.LinkConfig, error) {
+func (f *brokerFlags) link(log *slog.Logger) (*ingest.Link, error) {
 	password, err := readSecret(f.BrokerPasswordFile)
 	if err != nil {
-		return ingest.LinkConfig{}, err
+		return nil, err
 	}
-	return ingest.LinkConfig{Broker: f.Broker, ClientID: "coldkeep-collector-" + randomHex(6), Username: f.BrokerUser, Password: password,
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Log: log}, nil
+	return ingest.NewLink(ingest.LinkConfig{Broker: f.Broker, ClientID: "coldkeep-collector-" + randomHex(6), Username: f.BrokerUser, Password: password,
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Log: log})
 }
 
 func randomHex(n int) string {
@@ -344,6 +466,8 @@ type collectorCmd struct {
 	RegistryURL       string `help:"Address of the registry." required:"" env:"COLDKEEP_REGISTRY_URL"`
 	RegistryTokenFile string `help:"File with the token of the collector's interface account at the registry." required:"" env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
 	APITokenFile      string `help:"File with the token that callers of the read API must bring." required:"" name:"api-token-file" env:"COLDKEEP_API_TOKEN_FILE"`
+
+	Shared bool `help:"Share the work with other collectors on the same PostgreSQL, InfluxDB and broker: each looks after some of the sites, and takes over those of one that dies." env:"COLDKEEP_SHARED"`
 
 	brokerFlags `embed:""`
 	storesFlags `embed:""`
@@ -367,6 +491,14 @@ func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	shared := ""
+	if cmd.Shared {
+		if cmd.Database == "" || cmd.InfluxURL == "" {
+			return coldkeep.Errorf(coldkeep.EINVALID, "--shared needs stores that all collectors reach: --database (PostgreSQL) and --influx-url")
+		}
+		host, _ := os.Hostname() // without one the rest of the name is enough
+		shared = "collector-" + host + "-" + randomHex(6)
+	}
 	unlock, err := lockFolder(cmd.Data, "collector")
 	if err != nil {
 		return err
@@ -376,7 +508,7 @@ func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if db == "" {
 		db = filepath.Join(cmd.Data, "collector.db")
 	}
-	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Link: link,
+	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Source: link, Shared: shared,
 		RegistryURL: cmd.RegistryURL, RegistryToken: registryToken, APIToken: apiToken, Clock: coldkeep.RealClock{}, Log: log})
 	if err != nil {
 		return err

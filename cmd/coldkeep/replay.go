@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ type replayCmd struct {
 	Profile string   `help:"Profile to judge by." default:"cdc"`
 	Unit    string   `help:"Type of unit: refrigerator, freezer or ultra-cold." required:""`
 	Probe   string   `help:"Judge only this probe of the log."`
+	Details bool     `help:"Add to each excursion its degree-minutes, its mean kinetic temperature, and whether it is of the warm-up at the log's start."`
 	Shuffle *uint64  `help:"Feed the rows in a random order; the lines stay the same." placeholder:"SEED"`
 	Files   []string `arg:"" name:"file" help:"CSV logs with the columns time, celsius, probe."`
 }
@@ -42,6 +44,11 @@ type findingLine struct {
 	Actions    []coldkeep.Action     `json:"actions,omitempty"`
 	Profile    string                `json:"profile,omitempty"`
 	Reason     coldkeep.Quality      `json:"reason,omitempty"`
+
+	// With --details only.
+	DegreeMinutes *float64              `json:"degree_minutes,omitempty"` // °C·min beyond the edge of the range
+	MKT           *coldkeep.Temperature `json:"mkt_c,omitempty"`          // of too-warm, for information
+	WarmUp        bool                  `json:"warm_up,omitempty"`        // no reading in range came before it
 }
 
 // Run judges the files. Rows that cannot be read are told on stderr and passed
@@ -66,11 +73,15 @@ func (r *replayCmd) Run(ctx context.Context, std streams) error {
 	if r.Probe != "" && len(rows) == 0 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "probe %q is not in %s", r.Probe, strings.Join(r.Files, ", "))
 	}
+	if len(rows) == 0 && bad == 0 {
+		// Nothing to find is not the same as nothing found.
+		fmt.Fprintf(std.err, "coldkeep: there was no reading in %s\n", strings.Join(r.Files, ", "))
+	}
 	if r.Shuffle != nil {
 		rng := rand.New(rand.NewPCG(*r.Shuffle, 0))
 		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
-	if err := printFindings(std.out, judgeRows(rules, rows), rules.Profile()); err != nil {
+	if err := printFindings(std.out, judgeRows(rules, rows), rules.Profile(), r.Details); err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "replay", "standard output")
 	}
 	if bad > 0 {
@@ -167,7 +178,7 @@ func judgeRows(rules *excursion.Rules, rows []trace.Row) []probeFinding {
 	return out
 }
 
-func printFindings(w io.Writer, fs []probeFinding, profile string) error {
+func printFindings(w io.Writer, fs []probeFinding, profile string, details bool) error {
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
 	for _, f := range fs {
@@ -176,10 +187,17 @@ func printFindings(w io.Writer, fs []probeFinding, profile string) error {
 			end := time.UnixMilli(f.End).UTC()
 			line.End = &end
 		}
-		if f.Kind == coldkeep.TooWarm || f.Kind == coldkeep.TooCold {
+		if f.Excursion() {
 			peak, minutes, extreme := time.UnixMilli(f.PeakAt).UTC(), judge.Minutes(f.OutMS), f.Extreme
 			line.Rule, line.PeakAt, line.ExtremeC, line.MinutesOut = f.Rule, &peak, &extreme, &minutes
 			line.Actions, line.Profile = f.Actions, profile
+			if details {
+				area := math.Round(f.DegreeMinutes()*10) / 10
+				line.DegreeMinutes, line.WarmUp = &area, f.FromStart
+				if f.MKT.Known() {
+					line.MKT = &f.MKT
+				}
+			}
 		}
 		if err := enc.Encode(line); err != nil {
 			return err

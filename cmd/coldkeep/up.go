@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,9 +32,10 @@ type upCmd struct {
 	SecureCookies bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
 
-	brokerFlags `embed:""`
-	storesFlags `embed:""`
-	mailFlags   `embed:""`
+	mqttTLSFlags `embed:""`
+	brokerFlags  `embed:""`
+	storesFlags  `embed:""`
+	mailFlags    `embed:""`
 }
 
 // demoSpeed makes an hour of the demo last half a minute: the broken refrigerator
@@ -80,7 +82,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	}
 	defer func() { _ = reg.Close() }() // everything was committed
 
-	link, mqtt, stopBroker, err := cmd.broker(ctx, reg, log)
+	from, mqtt, stopBroker, err := cmd.broker(ctx, reg, log)
 	if err != nil {
 		return err
 	}
@@ -96,13 +98,21 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	if cmd.ScreensURL == "" {
 		cmd.ScreensURL = reachable(ln.Addr())
 	}
-	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Link: link,
+	speed := 1.0
+	if cmd.Demo {
+		speed = cmd.speed()
+	}
+	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Source: from, Speed: speed,
 		RegistryURL: url, RegistryToken: collectorToken, APIToken: apiToken, Clock: clock, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = col.Close() }() // everything was committed
 	late.set(col)
+	if in, ok := from.(*embedded); ok {
+		known := col.client.Mirror
+		in.known.Store(&known)
+	}
 
 	srv := newServer(log)
 	srv.checks = append(col.checks(), check{name: "registry database", ask: reg.Ready})
@@ -121,7 +131,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	g.Go(func() error { return col.Run(run) })
 	var people []registry.DemoPerson
 	if cmd.Demo {
-		if people, err = cmd.startDemo(run, g, reg, data, link.Broker, clock, std.err, log); err != nil {
+		if people, err = cmd.startDemo(run, g, reg, data, mqtt, clock, std.err, log); err != nil {
 			g.Go(func() error { return err }) // stops the others first
 			return ended(ctx, g.Wait())
 		}
@@ -164,20 +174,67 @@ func (cmd *upCmd) folder() (dir string, cleanup func(), err error) {
 }
 
 // broker starts the embedded broker, or none when another one is named.
-func (cmd *upCmd) broker(ctx context.Context, reg *registry.Registry, log *slog.Logger) (link ingest.LinkConfig, addr string, stop func(), err error) {
-	stop = func() {}
+func (cmd *upCmd) broker(ctx context.Context, reg *registry.Registry, log *slog.Logger) (from source, addr string, stop func(), err error) {
 	if cmd.Broker != "" {
-		link, err = cmd.link(log)
-		return link, cmd.Broker, stop, err
+		link, err := cmd.link(log)
+		return link, cmd.Broker, func() {}, err
 	}
-	password := randomHex(32)
-	b, err := broker.Start(broker.Config{Addr: cmd.MQTT, CollectorPassword: password, Devices: registryDevices{ctx, reg}, Log: log})
-	if err != nil {
-		return link, "", stop, err
+	in := &embedded{}
+	cfg := broker.Config{Addr: cmd.MQTT, Devices: registryDevices{ctx, reg}, Take: in.take, Log: log}
+	if err := cmd.apply(&cfg, in.mirror); err != nil {
+		return nil, "", nil, err
 	}
-	stop = func() { _ = b.Close() } // it holds nothing
-	return ingest.LinkConfig{Broker: "tcp://" + b.Addr(), ClientID: "coldkeep-collector", Username: broker.CollectorUser, Password: password, Log: log}, "tcp://" + b.Addr(), stop, nil
+	if in.Broker, err = broker.Start(cfg); err != nil {
+		return nil, "", nil, err
+	}
+	return in, "tcp://" + in.Addr(), func() { _ = in.Close() }, nil // it holds nothing
 }
+
+// embedded is the broker in this process as a source.
+type embedded struct {
+	*broker.Broker
+	known     atomic.Pointer[func() coldkeep.Mirror]
+	handle    atomic.Pointer[func(context.Context, ingest.Message) error]
+	connected []func()
+}
+
+// take hands a message to the intake. Before that runs nothing is taken, and devices
+// send again.
+func (e *embedded) take(ctx context.Context, topic string, payload []byte, retained bool) error {
+	handle := e.handle.Load()
+	if handle == nil {
+		return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the collector has not started")
+	}
+	return (*handle)(ctx, ingest.Message{Topic: topic, Payload: payload, Retained: retained})
+}
+
+// mirror is what the registry has said, once the collector is there.
+func (e *embedded) mirror() coldkeep.Mirror {
+	if known := e.known.Load(); known != nil {
+		return (*known)()
+	}
+	return coldkeep.Mirror{}
+}
+
+// Run implements source.
+func (e *embedded) Run(ctx context.Context, handle func(context.Context, ingest.Message) error) error {
+	e.handle.Store(&handle)
+	defer e.handle.Store(nil)
+	for _, f := range e.connected {
+		f()
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Connected implements source.
+func (e *embedded) Connected() bool { return e.handle.Load() != nil }
+
+// OnConnect implements source.
+func (e *embedded) OnConnect(f func()) { e.connected = append(e.connected, f) }
+
+// SetSites implements source: one process has them all.
+func (*embedded) SetSites([]coldkeep.SiteID) {}
 
 // registryDevices lets the embedded broker ask the registry in this process.
 type registryDevices struct {

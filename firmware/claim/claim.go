@@ -7,7 +7,8 @@
 // The password for the broker is made here and never leaves the device but to the
 // broker: the registry is told its SHA-256. Each step is on disk before the next is
 // taken, so that a device which loses power goes on with the code that the
-// technician has in hand. What the registry must answer is in its API's contract.
+// technician has in hand. Until it has a place it records nothing: a log begins with
+// the name of its device. What the registry must answer is in its API's contract.
 package claim
 
 import (

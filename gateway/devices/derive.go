@@ -34,6 +34,7 @@ func compareNames(a, b name) int {
 // plan is what the registry's truth means for the devices at a time.
 type plan struct {
 	configs map[name]wire.Config // revision 0; of every device that belongs to us
+	bodies  map[name]string      // configs as JSON
 	wrong   map[name][]string    // what of it a device cannot be told
 	until   time.Time            // when it changes by itself; zero is never
 }

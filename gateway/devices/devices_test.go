@@ -501,7 +501,7 @@ func TestCommand(t *testing.T) {
 	if want := []string{`coldkeep/1/lakeside/pi-1/command {"v":1,"cmd":"identify"}`, `coldkeep/1/lakeside/pi-1/command {"v":1,"cmd":"sample-now"}`}; !slices.Equal(got, want) {
 		t.Errorf("sent %s", strings.Join(got, "\n"))
 	}
-	if r.broker.retained != nil && len(r.broker.retained) != 0 {
+	if len(r.broker.retained) != 0 {
 		t.Error("a command was retained")
 	}
 }

@@ -22,12 +22,12 @@ type change struct {
 // decide compares the plan with what each device was last told, and enters what is
 // new. Until there is a plan nothing is taken from anybody.
 func (d *Devices) decide(ctx context.Context) error {
-	changes, err := d.undecided()
-	if err != nil || len(changes) == 0 {
-		return err
+	changes := d.undecided()
+	if len(changes) == 0 {
+		return nil
 	}
 	at := database.Millis(d.cfg.Clock.Now())
-	err = d.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := d.db.Tx(ctx, func(tx *sql.Tx) error {
 		for i := range changes {
 			c := &changes[i]
 			if err := tx.QueryRowContext(ctx, `INSERT INTO devices_config (site, agent, revision, body, changed_at) VALUES ($1, $2, CAST($3 AS BIGINT) + 1, $4, $5)
@@ -65,29 +65,30 @@ func (d *Devices) replan() {
 		return
 	}
 	d.plan, d.derived = derive(d.mirror, now, d.cfg.Interval), true
+	d.plan.bodies = make(map[name]string, len(d.plan.configs))
+	for n, c := range d.plan.configs {
+		body, _ := json.Marshal(c) // numbers and strings always marshal
+		d.plan.bodies[n] = string(body)
+	}
 	for n, wrong := range d.plan.wrong {
 		d.cfg.Log.Error("part of what the registry says cannot be told to a device", "site", n.site, "agent", n.agent, "what", wrong)
 	}
 }
 
 // undecided returns where the plan differs from the book.
-func (d *Devices) undecided() ([]change, error) {
+func (d *Devices) undecided() []change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.derived {
-		return nil, nil
+		return nil
 	}
 	var out []change
-	for n, c := range d.plan.configs {
+	for n, body := range d.plan.bodies {
 		if !d.cfg.Holds(n.site) {
 			continue
 		}
-		body, err := json.Marshal(c)
-		if err != nil {
-			return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "devices.decide", "configuration of %s", n)
-		}
 		v := d.of(n)
-		todo := change{name: n, body: string(body)}
+		todo := change{name: n, body: body}
 		// A device that is ahead of the book has had another book's configurations, and
 		// refuses what is older than its own.
 		if v.Online && v.Birth && v.Said > v.revision && v.Said < maxRevision {
@@ -104,7 +105,7 @@ func (d *Devices) undecided() ([]change, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b change) int { return compareNames(a.name, b.name) })
-	return out, nil
+	return out
 }
 
 // publish sends the configurations that are owed, and, now and then, those of

@@ -149,27 +149,31 @@ func (d *Devices) save(ctx context.Context) error {
 	}
 	d.mu.Unlock()
 	slices.SortFunc(lines, func(a, b line) int { return compareNames(a.name, b.name) }) // two collectors take locks in one order
-	read := database.Millis(d.read)
-	err := d.db.Tx(ctx, func(tx *sql.Tx) error {
-		for _, l := range lines {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO devices_seen (site, agent, heard_at, body) VALUES ($1, $2, $3, $4)
-				ON CONFLICT (site, agent) DO UPDATE SET heard_at = excluded.heard_at, body = excluded.body`, l.site, l.agent, l.heard, string(l.body)); err != nil {
-				return err
+	for page := range slices.Chunk(lines, savePage) {
+		err := d.db.Tx(ctx, func(tx *sql.Tx) error {
+			for _, l := range page {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO devices_seen (site, agent, heard_at, body) VALUES ($1, $2, $3, $4)
+					ON CONFLICT (site, agent) DO UPDATE SET heard_at = excluded.heard_at, body = excluded.body`, l.site, l.agent, l.heard, string(l.body)); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			d.mu.Lock()
+			for _, l := range lines {
+				d.of(l.name).dirty = true // some for nothing
+			}
+			d.mu.Unlock()
+			return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.save", "what was heard of %d devices cannot be written down", len(lines))
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE devices_place SET at = $2 WHERE name = $1 AND at < $2`, evidencePlace, read)
-		return err
-	})
-	if err == nil {
-		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, l := range lines {
-		d.of(l.name).dirty = true
-	}
-	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.save", "what was heard of %d devices cannot be written down", len(lines))
+	_, err := d.db.ExecContext(ctx, `UPDATE devices_place SET at = $2 WHERE name = $1 AND at < $2`, evidencePlace, database.Millis(d.read))
+	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.save", "place in the ledger's faults cannot be written down")
 }
+
+// savePage bounds a transaction, so that readings do not wait long for it.
+const savePage = 100
 
 // lastOf is when a fault of a kind was last seen of a device, open or not; the zero
 // time is never.

@@ -338,9 +338,47 @@ func TestGapIsNeitherInNorOut(t *testing.T) {
 
 func TestStateOfAnotherVersionIsRefused(t *testing.T) {
 	r := mustCompile(t, "cdc", coldkeep.Refrigerator)
-	for _, b := range []string{"", "{}", `{"v":99}`, `{"v":1,"sides":[{"counters":[{}]},{}]}`, `{"v":1,"sides":[{"episode":{"rule":9}},{}]}`} {
+	for _, b := range []string{"", "{}", `{"v":99}`, `{"v":1,"at":1}`, `{"v":2,"rules":"other@1"}`,
+		`{"v":2,"vaccine":{"sides":[{"counters":[{}]},{}]}}`, `{"v":2,"vaccine":{"sides":[{"episode":{"rule":9}},{}]}}`,
+		`{"v":2,"vaccine":{"sides":[{"episode":{"rule":-2}},{}]}}`, `{"v":2,"air":{"sides":[{},{"counters":[{}]}]}}`, `{"v":2,"probes":[{"probe":1,"air":true}]}`} {
 		if _, err := UnmarshalState([]byte(b), r); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 			t.Errorf("%q: %v", b, err)
 		}
 	}
+	if _, err := UnmarshalState([]byte(`{"v":2}`), r); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever bytes come as a state, they are refused or can be judged on with.
+func FuzzUnmarshalState(f *testing.F) {
+	r, h := mustCompile(f, "cdc", coldkeep.Refrigerator), several(vac, vac, air)
+	var s State
+	f.Add(s.Marshal())
+	for i := range int64(80) {
+		in := Sample{At: m(i), Seq: i, Probe: int(i % 3), Celsius: 9000}
+		if i%7 == 0 {
+			in.Celsius, in.Quality = coldkeep.NoTemperature, coldkeep.QualityCRC
+		}
+		s.Step(r, h, in, func(Finding) {})
+		if i%20 == 19 {
+			f.Add(s.Marshal())
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := UnmarshalState(b, r)
+		if err != nil {
+			if coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+				t.Fatal(err)
+			}
+			return
+		}
+		for i, c := range []coldkeep.Temperature{9000, 0, coldkeep.NoTemperature, 5000, 5000} {
+			s.Step(r, h, Sample{At: max(s.At, base) + 10*minute, Probe: i % 3, Celsius: c}, func(Finding) {})
+		}
+		s.Open(r, h, s.At+100*minute)
+		if _, err := UnmarshalState(s.Marshal(), r); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -84,17 +84,11 @@ func (h *History) standing(buf []probe, at int64) []probe {
 		for i := range buf {
 			if buf[i].Probe == st.Probe {
 				known = true
-				if st.Role != coldkeep.RoleAir { // of two stays at once, the one that matters more
-					buf[i].Role = coldkeep.RoleVaccine
-				}
+				buf[i].Air = buf[i].Air && st.Role == coldkeep.RoleAir // of two stays at once, the one that matters more
 			}
 		}
 		if !known {
-			p := probe{Probe: st.Probe, Role: coldkeep.RoleVaccine}
-			if st.Role == coldkeep.RoleAir {
-				p.Role = coldkeep.RoleAir
-			}
-			buf = append(buf, p)
+			buf = append(buf, probe{Probe: st.Probe, Air: st.Role == coldkeep.RoleAir})
 		}
 	}
 	return buf

@@ -20,12 +20,18 @@ type kinetic struct {
 	MS  int64   `json:"ms,omitempty"`
 }
 
-// add lets a temperature act for a time.
-func (k *kinetic) add(t coldkeep.Temperature, ms int64) {
-	k.MS += ms
+// rate is exp(-ΔH/RT).
+func rate(t coldkeep.Temperature) float64 {
 	if kelvin := t.Celsius() + zeroCelsius; kelvin > 0 {
-		k.Sum += float64(math.Exp(-activation/kelvin) * float64(ms))
+		return math.Exp(-activation / kelvin)
 	}
+	return 0
+}
+
+// add lets a temperature of such a rate act for a time.
+func (k *kinetic) add(rate float64, ms int64) {
+	k.MS += ms
+	k.Sum += float64(rate * float64(ms)) // rounded here, so that every machine adds the same
 }
 
 // join adds what o has and empties it.

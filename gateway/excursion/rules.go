@@ -82,8 +82,8 @@ func (a actions) list() []coldkeep.Action {
 }
 
 // capped is what the set is for a voice: air only warns.
-func (a actions) capped(role coldkeep.Role) actions {
-	if role == coldkeep.RoleAir && a&(actAlert|actHold) != 0 {
+func (a actions) capped(air bool) actions {
+	if air && a&(actAlert|actHold) != 0 {
 		return a&^(actAlert|actHold) | actWarn
 	}
 	return a

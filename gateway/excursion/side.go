@@ -17,7 +17,7 @@ type said struct {
 }
 
 // step judges one direction. It returns the excursion that this ends.
-func (st *sideState) step(s *State, r *Rules, sd *side, role coldkeep.Role, in said) *Finding {
+func (st *sideState) step(s *State, r *Rules, sd *side, air bool, in said) *Finding {
 	out := sd.beyond(sd.limit, in.t)
 	ep := st.Episode
 	if !out && ep == nil {
@@ -48,10 +48,10 @@ func (st *sideState) step(s *State, r *Rules, sd *side, role coldkeep.Role, in s
 			ep.Extreme, ep.PeakAt, ep.Probe = in.t, in.at, in.probe
 		}
 	}
-	st.count(sd, ep, role, &in)
+	st.count(sd, ep, air, &in)
 	if !out && in.at-ep.Back >= r.closeAfter {
 		st.Episode = nil
-		f := ep.finding(sd, role)
+		f := ep.finding(sd, air)
 		f.End = ep.Back
 		f.MKT = ep.mkt(sd, false)
 		return &f
@@ -77,16 +77,19 @@ func (e *episode) pass(st *sideState, sd *side, dt int64) {
 		}
 	}
 	if sd.kind == coldkeep.TooWarm {
+		if st.rated != st.T || st.rate == 0 {
+			st.rated, st.rate = st.T, rate(st.T)
+		}
 		if e.Back == 0 {
-			e.Heat.add(st.T, dt)
+			e.Heat.add(st.rate, dt)
 		} else {
-			e.Tail.add(st.T, dt)
+			e.Tail.add(st.rate, dt)
 		}
 	}
 }
 
 // count lets every rule of the direction see what is said while an excursion is open.
-func (st *sideState) count(sd *side, ep *episode, role coldkeep.Role, in *said) {
+func (st *sideState) count(sd *side, ep *episode, air bool, in *said) {
 	if st.Counters == nil {
 		st.Counters = make([]ruleState, len(sd.rules))
 	}
@@ -116,13 +119,13 @@ func (st *sideState) count(sd *side, ep *episode, role coldkeep.Role, in *said) 
 		if !met {
 			continue
 		}
-		asks := ru.actions.capped(role)
+		asks := ru.actions.capped(air)
 		ep.Actions |= asks
 		if ep.Rule < 0 {
 			ep.Rule = i
 			continue
 		}
-		if was := sd.rules[ep.Rule].actions.capped(role); asks.rank() > was.rank() || asks.rank() == was.rank() && i < ep.Rule {
+		if was := sd.rules[ep.Rule].actions.capped(air); asks.rank() > was.rank() || asks.rank() == was.rank() && i < ep.Rule {
 			ep.Rule = i
 		}
 	}
@@ -153,7 +156,7 @@ func (st *sideState) forget(at int64, sd *side) {
 // end closes what is open because the voice falls silent at a time for good: the
 // probes left or the appliance went out of service. dt is the time that what was
 // said last has held until then. What was counted stays in the windows.
-func (st *sideState) end(s *State, r *Rules, sd *side, role coldkeep.Role, last said, why Ended) *Finding {
+func (st *sideState) end(s *State, r *Rules, sd *side, air bool, last said, why Ended) *Finding {
 	ep := st.Episode
 	if ep == nil {
 		st.forget(last.at, sd)
@@ -161,13 +164,13 @@ func (st *sideState) end(s *State, r *Rules, sd *side, role coldkeep.Role, last 
 	}
 	if !last.gap {
 		last.t = st.T
-		if f := st.step(s, r, sd, role, last); f != nil {
+		if f := st.step(s, r, sd, air, last); f != nil {
 			return f // it had been over by then
 		}
 	}
 	st.Episode = nil
 	st.forget(last.at, sd)
-	f := ep.finding(sd, role)
+	f := ep.finding(sd, air)
 	f.End, f.Ended = last.at, why
 	f.MKT = ep.mkt(sd, true)
 	return &f
@@ -214,11 +217,11 @@ func (e *episode) call(s *State, r *Rules, sd *side, at int64) {
 // join makes a probe a witness.
 func (e *episode) join(p *probe) *Witness {
 	for i := range e.Witnesses {
-		if w := &e.Witnesses[i]; w.Probe == p.Probe && w.Role == p.Role {
+		if w := &e.Witnesses[i]; w.Probe == p.Probe && w.Role == role(p.Air) {
 			return w
 		}
 	}
-	e.Witnesses = append(e.Witnesses, Witness{Probe: p.Probe, Role: p.Role, Extreme: coldkeep.NoTemperature})
+	e.Witnesses = append(e.Witnesses, Witness{Probe: p.Probe, Role: role(p.Air), Extreme: coldkeep.NoTemperature})
 	return &e.Witnesses[len(e.Witnesses)-1]
 }
 
@@ -231,8 +234,8 @@ func (e *episode) note(sd *side, p *probe, t coldkeep.Temperature) {
 	w.Out = w.Out || sd.beyond(sd.limit, t)
 }
 
-func (e *episode) finding(sd *side, role coldkeep.Role) Finding {
-	f := Finding{Kind: sd.kind, Role: role, Probe: e.Probe, Start: e.Start, PeakAt: e.PeakAt, Extreme: e.Extreme, OutMS: e.OutMS, AreaMS: e.AreaMS,
+func (e *episode) finding(sd *side, air bool) Finding {
+	f := Finding{Kind: sd.kind, Role: role(air), Probe: e.Probe, Start: e.Start, PeakAt: e.PeakAt, Extreme: e.Extreme, OutMS: e.OutMS, AreaMS: e.AreaMS,
 		Actions: e.Actions.list(), FromStart: e.FromStart, MKT: e.mkt(sd, true), Witnesses: slices.Clone(e.Witnesses)}
 	slices.SortFunc(f.Witnesses, compareWitnesses)
 	if e.Rule >= 0 {

@@ -35,8 +35,8 @@ type stateOf struct {
 
 // probe is a probe that stands in the appliance.
 type probe struct {
-	Probe int           `json:"probe"`
-	Role  coldkeep.Role `json:"role"`
+	Probe int  `json:"probe"`
+	Air   bool `json:"air,omitempty"` // it stands for the air, not for the vaccine
 
 	Heard   int64 `json:"heard"`            // since when it is silent: its latest record, the begin of its stay or the end of the appliance's silence
 	Silent  bool  `json:"silent,omitempty"` // it is a finding that it is silent since Heard while others give records
@@ -66,6 +66,9 @@ type sideState struct {
 	Out      bool                 `json:"out,omitempty"` // that is out
 	Episode  *episode             `json:"episode,omitempty"`
 	Counters []ruleState          `json:"counters,omitempty"` // beside the side's rules
+
+	rated coldkeep.Temperature // of which rate is known, to save working it out again
+	rate  float64
 }
 
 type episode struct {
@@ -133,8 +136,8 @@ func UnmarshalState(b []byte, r *Rules) (*State, error) {
 		}
 	}
 	for _, p := range j.Probes {
-		if p.Role != coldkeep.RoleVaccine && (p.Role != coldkeep.RoleAir || j.Air == nil) {
-			return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state has probe %d as %q", p.Probe, p.Role)
+		if p.Air && j.Air == nil {
+			return nil, coldkeep.Errorf(coldkeep.EINVALID, "engine state has air probe %d and no air", p.Probe)
 		}
 	}
 	return &State{At: j.At, Seq: j.Seq, Probe: j.Probe, stateOf: j.stateOf, rules: j.Rules}, nil
@@ -194,8 +197,8 @@ func (s *State) probe(n int) *probe {
 }
 
 // voice is the one that a role speaks with.
-func (s *State) voice(role coldkeep.Role) *voice {
-	if role != coldkeep.RoleAir {
+func (s *State) voice(air bool) *voice {
+	if !air {
 		return &s.Vaccine
 	}
 	if s.Air == nil {
@@ -204,11 +207,18 @@ func (s *State) voice(role coldkeep.Role) *voice {
 	return s.Air
 }
 
+func role(air bool) coldkeep.Role {
+	if air {
+		return coldkeep.RoleAir
+	}
+	return coldkeep.RoleVaccine
+}
+
 // count is how many probes of a role are listened to.
-func (s *State) count(role coldkeep.Role) int {
+func (s *State) count(air bool) int {
 	n := 0
 	for i := range s.Probes {
-		if s.Probes[i].Role == role {
+		if s.Probes[i].Air == air {
 			n++
 		}
 	}

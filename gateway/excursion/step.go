@@ -36,7 +36,7 @@ func (s *State) Step(r *Rules, h *History, in Sample, closed func(Finding)) {
 // believe judges a reading that can be believed.
 func (s *State) believe(r *Rules, p *probe, at int64, t coldkeep.Temperature, closed func(Finding)) {
 	p.Good, p.Celsius = at, t
-	v := s.voice(p.Role)
+	v := s.voice(p.Air)
 	// The time since the voice spoke before belongs to what it said then, unless it is
 	// a gap: then it is neither out nor in.
 	in := said{at: at, probe: p.Probe, gap: true}
@@ -45,18 +45,20 @@ func (s *State) believe(r *Rules, p *probe, at int64, t coldkeep.Temperature, cl
 	}
 	v.Good = at
 	warmest, coldest := t, t
-	for i := range s.Probes {
-		if q := &s.Probes[i]; q.Role == p.Role && q.speaks(r, at) {
-			warmest, coldest = max(warmest, q.Celsius), min(coldest, q.Celsius)
+	if len(s.Probes) > 1 {
+		for i := range s.Probes {
+			if q := &s.Probes[i]; q.Air == p.Air && q.speaks(r, at) {
+				warmest, coldest = max(warmest, q.Celsius), min(coldest, q.Celsius)
+			}
 		}
 	}
 	s.witness(r, p, t)
 	in.t = warmest
-	if f := v.Sides[0].step(s, r, &r.warm, p.Role, in); f != nil {
+	if f := v.Sides[0].step(s, r, &r.warm, p.Air, in); f != nil {
 		closed(*f)
 	}
 	in.t = coldest
-	if f := v.Sides[1].step(s, r, &r.cold, p.Role, in); f != nil {
+	if f := v.Sides[1].step(s, r, &r.cold, p.Air, in); f != nil {
 		closed(*f)
 	}
 	if !p.Settled {
@@ -84,14 +86,15 @@ func (s *State) witness(r *Rules, p *probe, t coldkeep.Temperature) {
 // record notes that a probe gave a record, good or faulty, and ends the silence
 // before it.
 func (s *State) record(r *Rules, p *probe, at int64, closed func(Finding)) {
-	if p.Role == coldkeep.RoleVaccine {
-		v := &s.Vaccine
-		if f, ok := s.silence(r, at); ok {
-			f.End = at
-			closed(f)
-			s.excuse(at)
+	if !p.Air {
+		if longer(s.Vaccine.Heard, at, r.maxGap) {
+			if f, ok := s.silence(r, at); ok {
+				f.End = at
+				closed(f)
+				s.excuse(at)
+			}
 		}
-		v.Heard = at
+		s.Vaccine.Heard = at
 		if len(s.Probes) > 1 {
 			for i := range s.Probes {
 				if q := &s.Probes[i]; q != p && !q.Silent && longer(q.Heard, at, r.maxGap) {
@@ -100,9 +103,11 @@ func (s *State) record(r *Rules, p *probe, at int64, closed func(Finding)) {
 			}
 		}
 	}
-	if f, ok := s.silenceOf(r, p, at); ok {
-		f.End = at
-		closed(f)
+	if p.Silent || p.Air {
+		if f, ok := s.silenceOf(r, p, at); ok {
+			f.End = at
+			closed(f)
+		}
 	}
 	p.Heard, p.Silent = at, false
 }
@@ -127,10 +132,10 @@ func (s *State) silence(r *Rules, at int64) (Finding, bool) {
 	if !longer(v.Heard, at, r.maxGap) {
 		return Finding{}, false
 	}
-	f := Finding{Kind: coldkeep.NoData, Role: coldkeep.RoleVaccine, Probe: -1, Start: v.Heard, MKT: coldkeep.NoTemperature}
+	f := Finding{Kind: coldkeep.NoData, Role: role(false), Probe: -1, Start: v.Heard, MKT: coldkeep.NoTemperature}
 	n := 0
 	for i := range s.Probes {
-		if s.Probes[i].Role == coldkeep.RoleVaccine {
+		if !s.Probes[i].Air {
 			f.Probe = s.Probes[i].Probe
 			n++
 		}
@@ -152,14 +157,14 @@ func (s *State) silence(r *Rules, at int64) (Finding, bool) {
 // silenceOf is the gap of one probe that is silent while a vaccine probe gives
 // records, or, of an air probe, while there is none.
 func (s *State) silenceOf(r *Rules, p *probe, at int64) (Finding, bool) {
-	if !p.Silent && (p.Role != coldkeep.RoleAir || !longer(p.Heard, at, r.maxGap) || s.count(coldkeep.RoleVaccine) > 0) {
+	if !p.Silent && (!p.Air || !longer(p.Heard, at, r.maxGap) || s.count(false) > 0) {
 		return Finding{}, false
 	}
 	act := actLog
 	if at-p.Heard >= r.noDataAlert {
 		act |= actWarn
 	}
-	return Finding{Kind: coldkeep.NoData, Role: p.Role, Probe: p.Probe, Start: p.Heard, Actions: act.list(), MKT: coldkeep.NoTemperature}, true
+	return Finding{Kind: coldkeep.NoData, Role: role(p.Air), Probe: p.Probe, Start: p.Heard, Actions: act.list(), MKT: coldkeep.NoTemperature}, true
 }
 
 // fault is the finding of the fault that goes on.
@@ -171,7 +176,7 @@ func (p *probe) fault() Finding {
 	case p.Fault.Warned:
 		act |= actWarn
 	}
-	return Finding{Kind: coldkeep.SensorFault, Role: p.Role, Probe: p.Probe, Start: p.Fault.Start, Reason: p.Fault.Reason, Actions: act.list(), MKT: coldkeep.NoTemperature}
+	return Finding{Kind: coldkeep.SensorFault, Role: role(p.Air), Probe: p.Probe, Start: p.Fault.Start, Reason: p.Fault.Reason, Actions: act.list(), MKT: coldkeep.NoTemperature}
 }
 
 // advance lets the time pass up to a sample or to now: faults grow old, and what
@@ -208,7 +213,7 @@ func (s *State) age(r *Rules, at int64) {
 			continue
 		}
 		f.Warned = true
-		if s.Probes[i].Role == coldkeep.RoleVaccine && !f.Alerted {
+		if !s.Probes[i].Air && !f.Alerted {
 			f.Alerted = s.mute(r, at)
 		}
 	}
@@ -229,7 +234,7 @@ func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
 	same := len(now) == len(s.Probes)
 	for i := range now {
 		p := s.probe(now[i].Probe)
-		same = same && p != nil && p.Role == now[i].Role
+		same = same && p != nil && p.Air == now[i].Air
 	}
 	if same {
 		return
@@ -240,30 +245,30 @@ func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
 	}
 	vaccine := false // a vaccine probe is listened to from now on
 	for i := range now {
-		vaccine = vaccine || now[i].Role == coldkeep.RoleVaccine
+		vaccine = vaccine || !now[i].Air
 	}
-	for _, role := range []coldkeep.Role{coldkeep.RoleVaccine, coldkeep.RoleAir} {
+	for _, air := range []bool{false, true} {
 		goesOn := false
 		for i := range now {
-			goesOn = goesOn || now[i].Role == role
+			goesOn = goesOn || now[i].Air == air
 		}
-		if s.count(role) > 0 && !goesOn {
-			s.endVoice(r, role, at, why, closed)
+		if s.count(air) > 0 && !goesOn {
+			s.endVoice(r, air, at, why, closed)
 		}
 	}
 	// An air probe that was silent with no vaccine probe beside it stays so.
 	for i := range s.Probes {
-		if p := &s.Probes[i]; p.Role == coldkeep.RoleAir && vaccine {
+		if p := &s.Probes[i]; p.Air && vaccine {
 			_, p.Silent = s.silenceOf(r, p, at)
 		}
 	}
-	had := [2]int{s.count(coldkeep.RoleVaccine), s.count(coldkeep.RoleAir)}
+	had := [2]int{s.count(false), s.count(true)}
 	var left []probe
 	for i := range s.Probes {
 		p := &s.Probes[i]
 		stays := false
 		for j := range now {
-			stays = stays || now[j].Probe == p.Probe && now[j].Role == p.Role
+			stays = stays || now[j].Probe == p.Probe && now[j].Air == p.Air
 		}
 		if stays {
 			left = append(left, *p)
@@ -288,11 +293,11 @@ func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
 		s.Probes = append(s.Probes, p)
 		s.summon(&p)
 	}
-	if had[0] == 0 && s.count(coldkeep.RoleVaccine) > 0 {
+	if had[0] == 0 && s.count(false) > 0 {
 		s.Vaccine.Heard, s.Vaccine.Good = at, 0
 	}
-	if had[1] == 0 && s.count(coldkeep.RoleAir) > 0 {
-		v := s.voice(coldkeep.RoleAir)
+	if had[1] == 0 && s.count(true) > 0 {
+		v := s.voice(true)
 		v.Heard, v.Good = at, 0
 	}
 }
@@ -312,9 +317,9 @@ func (s *State) summon(p *probe) {
 }
 
 // endVoice closes what is open of a voice whose last probe is no longer listened to.
-func (s *State) endVoice(r *Rules, role coldkeep.Role, at int64, why Ended, closed func(Finding)) {
-	v := s.voice(role)
-	if role == coldkeep.RoleVaccine {
+func (s *State) endVoice(r *Rules, air bool, at int64, why Ended, closed func(Finding)) {
+	v := s.voice(air)
+	if !air {
 		if f, ok := s.silence(r, at); ok {
 			f.End, f.Ended = at, why
 			closed(f)
@@ -327,7 +332,7 @@ func (s *State) endVoice(r *Rules, role coldkeep.Role, at int64, why Ended, clos
 		last.dt, last.gap = at-v.Good, false
 	}
 	for i := range v.Sides {
-		if f := v.Sides[i].end(s, r, r.side(i), role, last, why); f != nil {
+		if f := v.Sides[i].end(s, r, r.side(i), air, last, why); f != nil {
 			closed(*f)
 		}
 	}
@@ -355,13 +360,13 @@ func (s *State) Open(r *Rules, h *History, now int64) []Finding {
 	}
 	for i := range c.Vaccine.Sides {
 		if e := c.Vaccine.Sides[i].Episode; e != nil {
-			out = append(out, e.finding(r.side(i), coldkeep.RoleVaccine))
+			out = append(out, e.finding(r.side(i), false))
 		}
 	}
 	if c.Air != nil {
 		for i := range c.Air.Sides {
 			if e := c.Air.Sides[i].Episode; e != nil {
-				out = append(out, e.finding(r.side(i), coldkeep.RoleAir))
+				out = append(out, e.finding(r.side(i), true))
 			}
 		}
 	}

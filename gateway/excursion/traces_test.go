@@ -88,14 +88,7 @@ func line(f Finding) string {
 	return s
 }
 
-func lines(fs []Finding) (out []string) {
-	for _, f := range fs {
-		out = append(out, line(f))
-	}
-	return out
-}
-
-// Several is a history of so many probes of these roles, for ever.
+// several is a history of so many probes of these roles, for ever.
 func several(roles ...coldkeep.Role) *History {
 	h := &History{}
 	for i, role := range roles {

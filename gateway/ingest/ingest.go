@@ -42,6 +42,23 @@ type Judge interface {
 	SetOnline(site coldkeep.SiteID, agent coldkeep.AgentID, online bool)
 }
 
+// Ledger is the book in which what is stored is entered; *ledger.Ledger is one.
+type Ledger interface {
+	evidence.Keys
+	Progress(ctx context.Context, e ledger.Epoch) (ledger.Progress, error)
+	Enter(ctx context.Context, now time.Time, t *ledger.Take, fences ...ledger.Fence) ([]ledger.Progress, error)
+	NoteKey(ctx context.Context, now time.Time, site coldkeep.SiteID, agent coldkeep.AgentID, key, pub string) (fresh bool, err error)
+	Raise(ctx context.Context, now time.Time, e ledger.Epoch, kind, subject, detail string) error
+}
+
+// Devices hears, once it is durable, of what devices send.
+type Devices interface {
+	// Heard is told when readings have come, of the time of the newest that is new, ms, 0
+	// when none is, and of the clock that their latest batch says.
+	Heard(site coldkeep.SiteID, agent coldkeep.AgentID, at time.Time, newestRecord int64, clock string)
+	SetStatus(site coldkeep.SiteID, agent coldkeep.AgentID, at time.Time, st *wire.Status, retained bool)
+}
+
 // Message is what came from the broker. Its payload is read before Handle returns.
 type Message struct {
 	Topic    string
@@ -65,7 +82,7 @@ type Counts struct {
 // Ingest is the intake.
 type Ingest struct {
 	store  readings.Store
-	ledger *ledger.Ledger
+	ledger Ledger
 	judge  Judge
 	clock  coldkeep.Clock
 	log    *slog.Logger
@@ -85,7 +102,15 @@ type Ingest struct {
 	Mine func(coldkeep.SiteID) bool
 	// Fence is asked in each commit's transaction whether this collector still holds the
 	// sites it enters; an error undoes the commit. nil is yes.
-	Fence func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error
+	Fence func(ctx context.Context, tx *sql.Tx, round int64, sites []coldkeep.SiteID) error
+	// Round grows when the sites that this collector holds change: what was remembered
+	// of devices before may be another's to know since, and Fence is told under which
+	// round a take was made. nil: never.
+	Round func() int64
+	// Devices hears of what devices send. nil: nobody does.
+	Devices Devices
+
+	retry, pause time.Duration
 
 	queues []*queue
 	routes routes
@@ -97,8 +122,8 @@ type Ingest struct {
 }
 
 // New makes an intake that answers through pub.
-func New(store readings.Store, led *ledger.Ledger, j Judge, pub Publisher, clock coldkeep.Clock, log *slog.Logger) *Ingest {
-	in := &Ingest{store: store, ledger: led, judge: j, clock: clock, log: log, heard: map[ledger.Device]time.Time{}}
+func New(store readings.Store, led Ledger, j Judge, pub Publisher, clock coldkeep.Clock, log *slog.Logger) *Ingest {
+	in := &Ingest{store: store, ledger: led, judge: j, clock: clock, log: log, heard: map[ledger.Device]time.Time{}, retry: retryAfter, pause: pauseBetween}
 	// Agents are spread over the workers; one agent's batches stay in order. While one
 	// waits for a store, another decodes; more than a few only wait for each other.
 	in.queues = make([]*queue, min(4, max(2, runtime.GOMAXPROCS(0))))

@@ -35,8 +35,11 @@ type LinkConfig struct {
 type Link struct {
 	cfg LinkConfig
 
-	mu     sync.Mutex
-	client mqtt.Client // nil while away
+	mu        sync.Mutex
+	client    mqtt.Client // nil while away
+	connected []func()
+	sites     []coldkeep.SiteID // nil: all
+	changed   chan struct{}     // holds a token when sites have changed
 }
 
 // NewLink makes a link; Run connects it. A broker URL of another kind than tcp,
@@ -46,7 +49,70 @@ func NewLink(cfg LinkConfig) (*Link, error) {
 	if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss"}, u.Scheme) {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "MQTT broker %q: want a URL such as tcp://host:1883 or ssl://host:8883", cfg.Broker)
 	}
-	return &Link{cfg: cfg}, nil
+	return &Link{cfg: cfg, changed: make(chan struct{}, 1)}, nil
+}
+
+// OnConnect has f called after every connection. Call it before Run.
+func (l *Link) OnConnect(f func()) { l.connected = append(l.connected, f) }
+
+// SetSites narrows what comes to some sites; nil is all.
+func (l *Link) SetSites(sites []coldkeep.SiteID) {
+	l.mu.Lock()
+	l.sites = slices.Clone(sites)
+	if sites != nil && l.sites == nil {
+		l.sites = []coldkeep.SiteID{}
+	}
+	l.mu.Unlock()
+	select {
+	case l.changed <- struct{}{}:
+	default: // it will be looked at anyway
+	}
+}
+
+// filters are what the collector subscribes to.
+func (l *Link) filters() map[string]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string]byte{}
+	add := func(site string) {
+		out[wire.Prefix+site+"/+/"+wire.LeafStatus] = 1
+		out[wire.Prefix+site+"/+/"+wire.LeafReadings] = 1
+	}
+	if l.sites == nil {
+		add("+")
+	}
+	for _, s := range l.sites {
+		add(string(s))
+	}
+	return out
+}
+
+// subscribe makes the subscriptions those that are wanted now, and returns them.
+func (l *Link) subscribe(ctx context.Context, client mqtt.Client, have map[string]byte) (map[string]byte, error) {
+	want := l.filters()
+	fresh := map[string]byte{}
+	var gone []string
+	for f, qos := range want {
+		if _, ok := have[f]; !ok {
+			fresh[f] = qos
+		}
+	}
+	for f := range have {
+		if _, ok := want[f]; !ok {
+			gone = append(gone, f)
+		}
+	}
+	if len(fresh) > 0 {
+		if err := wait(ctx, client.SubscribeMultiple(fresh, nil), connectTimeout); err != nil {
+			return nil, err
+		}
+	}
+	if len(gone) > 0 {
+		if err := wait(ctx, client.Unsubscribe(gone...), connectTimeout); err != nil {
+			return nil, err
+		}
+	}
+	return want, nil
 }
 
 // Connected reports whether the broker is there.
@@ -121,11 +187,8 @@ func (l *Link) session(ctx context.Context, handle func(context.Context, Message
 		return err
 	}
 	defer client.Disconnect(100)
-	sub := client.SubscribeMultiple(map[string]byte{
-		wire.Prefix + "+/+/" + wire.LeafStatus:   1,
-		wire.Prefix + "+/+/" + wire.LeafReadings: 1,
-	}, nil)
-	if err := wait(ctx, sub, connectTimeout); err != nil {
+	have, err := l.subscribe(ctx, client, nil)
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -137,11 +200,20 @@ func (l *Link) session(ctx context.Context, handle func(context.Context, Message
 		l.mu.Unlock()
 	}()
 	l.cfg.Log.Info("connected to the broker", "broker", l.cfg.Broker)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case err := <-lost:
-		return err
+	for _, f := range l.connected {
+		f()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-lost:
+			return err
+		case <-l.changed:
+			if have, err = l.subscribe(ctx, client, have); err != nil {
+				return err
+			}
+		}
 	}
 }
 

@@ -16,10 +16,10 @@ const (
 	// enoughBytes is when a worker waits no longer for more: beyond it a commit hardly
 	// gets cheaper.
 	enoughBytes = 1 << 20
-	// pause is the least time between the starts of two takes of a worker that is not
+	// pauseBetween is the least time between the starts of two takes of a worker that is not
 	// busy enough: at 1,000 messages a second a commit then carries dozens of them, and
 	// none waits for as long as a person could notice.
-	pause = 80 * time.Millisecond
+	pauseBetween = 80 * time.Millisecond
 	// itemBytes is what an item weighs beside its payload.
 	itemBytes = 64
 )
@@ -107,7 +107,7 @@ func signal(c chan struct{}) {
 
 // take waits until something is there and it is time for it, and swaps it for the
 // emptied spare. False when ctx ends.
-func (q *queue) take(ctx context.Context, last time.Time, spare load) (load, bool) {
+func (q *queue) take(ctx context.Context, last time.Time, pause time.Duration, spare load) (load, bool) {
 	select {
 	case <-q.ready:
 	case <-ctx.Done():

@@ -49,7 +49,7 @@ func (r *refusals) add(x ledger.Refused) {
 }
 
 // kept appends those of this take that are kept, the newest, in order.
-func (r *refusals) kept(d *device, now time.Time, out []ledger.Refused) []ledger.Refused {
+func (r *refusals) kept(now time.Time, out []ledger.Refused) []ledger.Refused {
 	if r.at.IsZero() || now.Before(r.at) {
 		r.tokens = refusedAtOnce
 	} else {

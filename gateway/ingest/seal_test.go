@@ -21,6 +21,22 @@ func sign(key ed25519.PrivateKey, agent string, b *wire.Batch, h wire.Hash) wire
 	return h
 }
 
+func newKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// birth is the status of a device with a key.
+func birth(key ed25519.PrivateKey) []byte {
+	pub := key.Public().(ed25519.PublicKey)
+	st, _ := json.Marshal(wire.Status{V: 1, Online: true, Epoch: epoch, Key: wire.KeyID(pub), Pub: wire.EncodeKey(pub)})
+	return st
+}
+
 func (a *agent) birth(key ed25519.PrivateKey, id string) {
 	a.s.t.Helper()
 	pub := key.Public().(ed25519.PublicKey)

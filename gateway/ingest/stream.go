@@ -25,7 +25,7 @@ import (
 type stream struct {
 	net.Conn
 	in     *bufio.Reader
-	take   func(topic string, payload []byte, size int, retained bool) error
+	take   taker
 	topics map[string]string // seen before, so that each is one string
 	big    []byte            // a packet larger than in's room
 	pass   int               // bytes of a packet that go up to paho
@@ -43,8 +43,9 @@ const (
 	writeMost  = 16 << 10
 	// gather is the least time between two reads that give little: what comes meanwhile
 	// is read at once, and acknowledged at once.
-	gather     = time.Millisecond
-	topicsKept = 50_000
+	gather      = time.Millisecond
+	gatherBytes = 4 << 10
+	topicsKept  = 50_000
 	// packetMost is the longest packet that is held whole: the greatest payload and
 	// topic. Of a longer one the payload is cut.
 	packetMost = wire.MaxPayload + 1 + 1<<16
@@ -58,47 +59,66 @@ const (
 )
 
 // dial connects to a broker as paho would, with a stream on top.
-func dial(ctx context.Context, u *url.URL, config *tls.Config, take func(topic string, payload []byte, size int, retained bool) error) (net.Conn, error) {
-	d := &net.Dialer{Timeout: connectTimeout}
-	var c net.Conn
-	var err error
-	if slices.Contains([]string{"ssl", "tls", "mqtts"}, u.Scheme) {
-		c, err = (&tls.Dialer{NetDialer: d, Config: config}).DialContext(ctx, "tcp", u.Host)
-	} else {
-		c, err = d.DialContext(ctx, "tcp", u.Host)
-	}
+func dial(ctx context.Context, u *url.URL, config *tls.Config, take taker) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return nil, err
 	}
-	return newStream(c, take), nil
+	raw := &paced{Conn: c}
+	if !slices.Contains([]string{"ssl", "tls", "mqtts"}, u.Scheme) {
+		return newStream(raw, raw, take), nil
+	}
+	if config = config.Clone(); config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" {
+		config.ServerName = u.Hostname()
+	}
+	secure := tls.Client(raw, config)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close() // nothing was sent
+		return nil, err
+	}
+	return newStream(secure, raw, take), nil
 }
 
-func newStream(c net.Conn, take func(topic string, payload []byte, size int, retained bool) error) *stream {
-	s := &stream{Conn: c, take: take, topics: map[string]string{}}
-	s.in = bufio.NewReaderSize(&source{s: s}, streamBuffer)
+// taker is handed the messages, with the payload good until it returns, and how long
+// that was before it was cut.
+type taker func(topic string, payload []byte, size int, retained bool) error
+
+// newStream makes a stream on conn, whose bytes come from raw.
+func newStream(conn net.Conn, raw *paced, take taker) *stream {
+	s := &stream{Conn: conn, take: take, topics: map[string]string{}}
+	s.in = bufio.NewReaderSize(conn, streamBuffer)
+	raw.before = s.flush
 	return s
 }
 
-// source reads from the broker when all that came before is dealt with. That is the
-// time to send the acknowledgements of it.
-type source struct {
-	s    *stream
-	last time.Time
-	few  bool // the last read had little to give
+// paced is a TCP connection, under TLS or not, that is read when all that came before
+// is dealt with. That is the time to send the acknowledgements of it.
+type paced struct {
+	net.Conn
+	before func() error // nil until there is a stream
+	last   time.Time
+	few    bool // the last read emptied it and gave little
 }
 
-func (r *source) Read(p []byte) (int, error) {
-	if err := r.s.flush(); err != nil {
-		return 0, err
-	}
-	if r.few {
-		// We are faster than the broker, and would be woken for every message.
-		if wait := gather - time.Since(r.last); wait > 0 {
-			time.Sleep(wait)
+func (r *paced) Read(p []byte) (int, error) {
+	if r.before != nil {
+		if err := r.before(); err != nil {
+			return 0, err
+		}
+		if r.few {
+			// We are faster than the broker, and would be woken for every message.
+			if wait := gather - time.Since(r.last); wait > 0 {
+				time.Sleep(wait)
+			}
 		}
 	}
-	n, err := r.s.Conn.Read(p)
-	r.few, r.last = n < len(p)/4, time.Now()
+	n, err := r.Conn.Read(p)
+	r.few, r.last = n < len(p) && n < gatherBytes, time.Now()
 	return n, err
 }
 

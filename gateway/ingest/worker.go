@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	retry = time.Second
+	retryAfter = time.Second
 	// future is how far ahead of the collector's clock a reading may be: more is a
 	// clock gone wrong, and the reading is quarantined.
 	future = 24 * time.Hour
@@ -37,6 +37,8 @@ type worker struct {
 	devices map[ledger.Device]*device // dropped on any failure
 	seals   *evidence.Arrivals
 	dec     wire.Decoder
+
+	round int64 // of Round, when the take under way began
 
 	// of the take under way, used again
 	now      time.Time
@@ -71,6 +73,8 @@ type device struct {
 	rowEpoch string
 	pub, key string // what its status showed last
 	heard    bool   // in this take
+	newest   int64  // of its new readings in this take, ms, 0 for none
+	clock    string // of its latest batch in this take, "" for none
 
 	refused refusals
 }
@@ -88,7 +92,8 @@ type epochState struct {
 // told is a birth or a will.
 type told struct {
 	ledger.Device
-	online bool
+	status   wire.Status
+	retained bool
 }
 
 func (w *worker) run(ctx context.Context, q *queue) {
@@ -96,7 +101,7 @@ func (w *worker) run(ctx context.Context, q *queue) {
 	var last time.Time
 	for {
 		var ok bool
-		if got, ok = q.take(ctx, last, got); !ok {
+		if got, ok = q.take(ctx, last, w.pause, got); !ok {
 			return
 		}
 		last = time.Now()
@@ -131,7 +136,7 @@ func (w *worker) insist(ctx context.Context, l *load, items []item) (n int, ok b
 			w.stuck.Add(1)
 			w.log.Error("readings cannot be stored; they wait on the devices", "error", err)
 		}
-		if err := (coldkeep.RealClock{}).Sleep(ctx, retry); err != nil {
+		if err := (coldkeep.RealClock{}).Sleep(ctx, w.retry); err != nil {
 			return 0, false
 		}
 	}
@@ -181,6 +186,12 @@ func (w *worker) begin() {
 	for _, d := range w.refusals {
 		d.refused.begin()
 	}
+	if w.Round != nil {
+		if round := w.Round(); round != w.round {
+			w.round = round
+			w.forget()
+		}
+	}
 	if len(w.devices) > devicesKept {
 		w.forget()
 	}
@@ -191,7 +202,7 @@ func (w *worker) begin() {
 		e.waits = false
 	}
 	for _, d := range w.agents {
-		d.heard = false
+		d.heard, d.newest, d.clock = false, 0, ""
 	}
 	w.now = w.clock.Now()
 	w.rs, w.doubt, w.newest, w.open, w.agents, w.again, w.told, w.refusals = w.rs[:0], w.doubt[:0], w.newest[:0], w.open[:0], w.agents[:0], w.again[:0], w.told[:0], w.refusals[:0]
@@ -279,6 +290,7 @@ func (w *worker) hear(d *device) {
 // one before when it goes on just there.
 func (w *worker) batch(ctx context.Context, e *epochState, b *wire.Batch, wrong []wire.BadRecord) error {
 	w.batches++
+	e.device.clock = b.Clock
 	oldest := b.Oldest
 	last := b.Seq + int64(len(b.Records)) - 1
 	// Most batches begin after all that has come, and none of their records is known.
@@ -333,7 +345,9 @@ func (w *worker) batch(ctx context.Context, e *epochState, b *wire.Batch, wrong 
 		w.newest = append(w.newest, 0)
 		return nil
 	}
-	w.newest = append(w.newest, w.records(e, entry, b, wrong, from, to, ahead))
+	newest := w.records(e, entry, b, wrong, from, to, ahead)
+	e.device.newest = max(e.device.newest, newest)
+	w.newest = append(w.newest, newest)
 	e.have = extend(e.have, from, to)
 	return nil
 }
@@ -472,7 +486,7 @@ func (w *worker) enter(ctx context.Context) error {
 		}
 	}
 	for _, d := range w.refusals {
-		w.book.Refused = d.refused.kept(d, w.now, w.book.Refused)
+		w.book.Refused = d.refused.kept(w.now, w.book.Refused)
 	}
 	var after []ledger.Progress
 	var err error
@@ -491,7 +505,7 @@ func (w *worker) enter(ctx context.Context) error {
 		// The commit took so long that a quarter hour has ended which was not marked again,
 		// and its line of the log may be told soon without these readings.
 		for err = w.markAll(ctx); err != nil; err = w.markAll(ctx) {
-			if err := (coldkeep.RealClock{}).Sleep(ctx, retry); err != nil {
+			if err := (coldkeep.RealClock{}).Sleep(ctx, w.retry); err != nil {
 				return err
 			}
 		}
@@ -519,7 +533,7 @@ func (w *worker) fence() ledger.Fence {
 	for i := range w.book.Refused {
 		add(w.book.Refused[i].Site)
 	}
-	return func(ctx context.Context, tx *sql.Tx) error { return w.Fence(ctx, tx, sites) }
+	return func(ctx context.Context, tx *sql.Tx) error { return w.Fence(ctx, tx, w.round, sites) }
 }
 
 // markQuarters notes the quarter hours of the take's readings as not told yet. One
@@ -591,7 +605,17 @@ func (w *worker) finish(ctx context.Context, messages int) {
 		}
 	}
 	for _, t := range w.told {
-		w.judge.SetOnline(t.Site, t.Agent, t.online)
+		w.judge.SetOnline(t.Site, t.Agent, t.status.Online)
+		if w.Devices != nil {
+			w.Devices.SetStatus(t.Site, t.Agent, w.now, &t.status, t.retained)
+		}
+	}
+	if w.Devices != nil {
+		for _, d := range w.agents {
+			if d.clock != "" {
+				w.Devices.Heard(d.Site, d.Agent, w.now, d.newest, d.clock)
+			}
+		}
 	}
 	for _, d := range w.refusals {
 		n := d.refused.done()
@@ -644,7 +668,7 @@ func (w *worker) status(ctx context.Context, d *device, it *item, payload []byte
 		}
 	}
 	w.book.Statuses = append(w.book.Statuses, ledger.StatusOf{Device: d.Device, Status: st})
-	w.told = append(w.told, told{d.Device, st.Online})
+	w.told = append(w.told, told{d.Device, st, it.retained})
 	if st.Online {
 		w.hear(d)
 	}

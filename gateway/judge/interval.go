@@ -22,18 +22,18 @@ const quartersAtOnce = 1000
 // most quartersAtOnce of them: judging comes first.
 func (j *Judge) logIntervals(ctx context.Context) error {
 	j.mu.Lock()
-	mirrored, holds := j.mirrored, j.holds
+	mirrored := j.mirrored
 	var sites []coldkeep.SiteID
-	if holds != nil {
+	if j.held != nil {
 		sites = []coldkeep.SiteID{}
 		for _, s := range j.mirror.Sites {
-			if holds(s.ID) {
+			if j.holds(s.ID) {
 				sites = append(sites, s.ID)
 			}
 		}
 	}
 	j.mu.Unlock()
-	if !mirrored || holds != nil && len(sites) == 0 {
+	if !mirrored || sites != nil && len(sites) == 0 {
 		return nil // whose they are is not known yet
 	}
 	before := j.clock.Now().Add(-quarter - settle).UnixMilli()

@@ -9,6 +9,7 @@ package judge
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -59,11 +60,11 @@ type Judge struct {
 	retryAfter, lateEvery time.Duration // shorter in tests
 
 	mu       sync.Mutex
-	next     *coldkeep.Mirror           // not yet taken up
-	holds    func(coldkeep.SiteID) bool // the sites that are this collector's; nil is all
-	mirror   coldkeep.Mirror            // taken up
-	mirrored bool                       // a mirror has been
-	unruled  map[coldkeep.Series]bool   // they stand in an appliance that cannot be judged at present
+	next     *coldkeep.Mirror          // not yet taken up
+	held     map[coldkeep.SiteID]int64 // the sites that are this collector's, with the generations of their leases; nil is all
+	mirror   coldkeep.Mirror           // taken up
+	mirrored bool                      // a mirror has been
+	unruled  map[coldkeep.Series]bool  // they stand in an appliance that cannot be judged at present
 	tracks   map[coldkeep.ApplianceID]*track
 	seats    map[coldkeep.Series][]seat
 	due      map[*track]struct{}
@@ -111,16 +112,27 @@ func (j *Judge) SetMirror(m coldkeep.Mirror) {
 	j.nudge()
 }
 
-// SetSites says which sites are this collector's. Until it is called all are.
-func (j *Judge) SetSites(holds func(coldkeep.SiteID) bool) {
+// SetSites says which sites are this collector's, each with the generation of its
+// lease. Until it is called all are. A site that was away and is back is judged from
+// its checkpoints on: somebody else may have judged it meanwhile.
+func (j *Judge) SetSites(held map[coldkeep.SiteID]int64) {
 	j.mu.Lock()
-	j.holds = holds
-	if j.next == nil {
+	j.held = maps.Clone(held)
+	if j.held == nil {
+		j.held = map[coldkeep.SiteID]int64{}
+	}
+	if j.next == nil && j.mirrored {
 		m := j.mirror
 		j.next = &m
 	}
 	j.mu.Unlock()
 	j.nudge()
+}
+
+// holds reports whether a site is this collector's. The caller holds j.mu.
+func (j *Judge) holds(site coldkeep.SiteID) bool {
+	_, ok := j.held[site]
+	return ok || j.held == nil
 }
 
 // Run judges until ctx ends.

@@ -126,7 +126,7 @@ func (j *Judge) applyMirror() {
 	j.seats = make(map[coldkeep.Series][]seat, len(m.Assignments))
 	since := map[coldkeep.SiteID]time.Time{}
 	for _, ap := range m.Appliances {
-		if j.holds != nil && !j.holds(ap.Site) {
+		if !j.holds(ap.Site) {
 			continue
 		}
 		if at, ok := j.since[ap.Site]; ok {
@@ -172,11 +172,11 @@ func (j *Judge) seat(ap coldkeep.Appliance, p past, was *track) error {
 	if err != nil {
 		return err
 	}
-	all, _ := json.Marshal([]any{ap, p.others, p.fingerprint(never - 1)}) // strings and times always marshal
+	all, _ := json.Marshal([]any{ap, p.others, p.fingerprint(never - 1), j.held[ap.Site]}) // strings and times always marshal
 	t := was
 	if t == nil || t.whole != string(all) {
 		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(),
-			rules: rules, watch: watch, at: -1, savedAt: never, backTo: never, reload: true,
+			rules: rules, watch: watch, generation: j.held[ap.Site], at: -1, savedAt: never, backTo: never, reload: true,
 			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes))}
 		for i := range p.probes {
 			t.several = t.several || p.probes[i].Agent != p.probes[0].Agent

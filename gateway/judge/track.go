@@ -18,14 +18,15 @@ import (
 // track is the judge's memory of one appliance.
 type track struct {
 	// Fixed, or changed by applyMirror under Judge.mu only.
-	key       ledger.Track
-	whole     string // all that it is made of
-	appliance coldkeep.Appliance
-	rules     *excursion.Rules
-	past      past
-	history   *excursion.History
-	watch     *foresight.Config
-	several   bool // its probes belong to several devices, whose readings cross on their way
+	key        ledger.Track
+	whole      string // all that it is made of
+	appliance  coldkeep.Appliance
+	rules      *excursion.Rules
+	past       past
+	history    *excursion.History
+	watch      *foresight.Config
+	generation int64 // of the site's lease
+	several    bool  // its probes belong to several devices, whose readings cross on their way
 
 	// Guarded by Judge.mu.
 	pending   []excursion.Sample // durable and not judged yet
@@ -108,7 +109,7 @@ func (j *Judge) fromMemory(ctx context.Context, t *track) (*outcome, error) {
 		_, known := t.already[posOf(&s)]
 		return known && comparePos(posOf(&s), t.pos) <= 0
 	})
-	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Rewound: never}, since: t.state.At, latest: slices.Clone(t.latest)}
+	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Generation: t.generation, Rewound: never}, since: t.state.At, latest: slices.Clone(t.latest)}
 	if len(samples) > 0 && comparePos(posOf(&samples[0]), t.pos) <= 0 {
 		if t.base == nil || comparePos(posOf(&samples[0]), t.base.pos) <= 0 {
 			j.sendBack(t, samples[0].At)
@@ -227,7 +228,7 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 	j.mu.Lock()
 	t.reload = false
 	j.mu.Unlock()
-	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Rewound: never}, reset: true, latest: slices.Clone(t.latest)}
+	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Generation: t.generation, Rewound: never}, reset: true, latest: slices.Clone(t.latest)}
 	late := t.backTo
 	for i := range dropped {
 		late = min(late, dropped[i].At)

@@ -539,8 +539,9 @@ func (m *Manager) take(ctx context.Context, v view, names []string, lapses int) 
 		if t := m.tasks[name]; t != nil {
 			t.start(g)
 		}
-		if l := v.leases[name]; l.holder != "" && l.holder != m.cfg.Holder {
-			from[l.holder]++
+		holder := v.leases[name].holder
+		if _, silent := v.expires[holder]; silent && holder != m.cfg.Holder {
+			from[holder]++
 		}
 	}
 	for holder, n := range from {

@@ -150,6 +150,7 @@ func (w *world) live() []*member {
 	return slices.DeleteFunc(slices.Clone(w.members), func(m *member) bool { return m.ended })
 }
 
+// one draws a collector; a world without any gets one.
 func (w *world) one() *member {
 	if len(w.live()) == 0 {
 		w.born++
@@ -230,6 +231,10 @@ func (w *world) journal() {
 // settle lets everybody live for a while and then wants each site to be held once,
 // evenly.
 func (w *world) settle() {
+	for _, m := range w.live() {
+		m.beats() // those end that others have replaced
+	}
+	w.one()
 	for range 12 {
 		w.advance(1500)
 		for _, m := range w.live() {
@@ -410,7 +415,6 @@ func TestModel(t *testing.T) {
 				m.mu.Unlock()
 			}
 			w.journal()
-			w.one()
 			w.settle()
 			w.journal()
 		})

@@ -232,38 +232,38 @@ func (m *Manager) seize(ctx context.Context, names []string) (map[string]Generat
 	return got, nil
 }
 
-// release makes leases of ours free.
+// release makes leases of ours free. One that somebody commits for at this moment,
+// who should not any more, stays ours until the next round.
 func (m *Manager) release(ctx context.Context, names []string) error {
 	slices.Sort(names)
 	ctx, cancel := m.limit(ctx)
 	defer cancel()
 	for part := range slices.Chunk(names, namesPerStatement) {
 		in, args := list([]any{m.cfg.Holder, m.incarnation}, part)
-		if _, err := m.db.ExecContext(ctx, `UPDATE lease SET holder = '' WHERE holder = $1 AND name IN `+in+
-			` AND EXISTS (SELECT 1 FROM lease_member m WHERE m.id = $1 AND m.incarnation = $2)`, args...); err != nil {
+		ours := `SELECT l.name FROM lease l WHERE l.holder = $1 AND l.name IN ` + in + m.locking("FOR UPDATE SKIP LOCKED")
+		err := each(ctx, m.db, `UPDATE lease SET holder = '' WHERE name IN (`+ours+`)
+			AND EXISTS (SELECT 1 FROM lease_member m WHERE m.id = $1 AND m.incarnation = $2) RETURNING name`, args, func(rows *sql.Rows) error {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			m.mu.Lock()
+			m.drop(name)
+			m.mu.Unlock()
+			return nil
+		})
+		if err != nil {
 			return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "lease.give", "%d leases cannot be given up", len(part))
 		}
-		m.mu.Lock()
-		for _, name := range part {
-			m.drop(name)
-		}
-		m.mu.Unlock()
 	}
 	return nil
 }
 
-// leave gives everything up.
+// leave gives everything up: what a member holds that is no more is free.
 func (m *Manager) leave(ctx context.Context) error {
 	ctx, cancel := m.limit(ctx)
 	defer cancel()
-	err := m.db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE lease SET holder = '' WHERE holder = $1
-			AND EXISTS (SELECT 1 FROM lease_member m WHERE m.id = $1 AND m.incarnation = $2)`, m.cfg.Holder, m.incarnation); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM lease_member WHERE id = $1 AND incarnation = $2`, m.cfg.Holder, m.incarnation)
-		return err
-	})
+	_, err := m.db.ExecContext(ctx, `DELETE FROM lease_member WHERE id = $1 AND incarnation = $2`, m.cfg.Holder, m.incarnation)
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "lease.leave", "leases were not given up; they lapse by themselves")
 }
 

@@ -202,6 +202,10 @@ func (c *commit) enter(e *Entry) error {
 	}
 	x := &c.epochs[i]
 	p := &x.next
+	// A record is stored as it came first, under the clock and the cfg of then.
+	for _, r := range p.fresh(e.From, e.To) {
+		x.stamp(Stamp{From: r[0], To: r[1], Clock: e.Clock, Config: e.Config})
+	}
 	p.Ranges = p.Ranges.Add(e.From, e.To)
 	if p.Lost.Overlaps(e.From, e.To) {
 		p.Lost = p.Lost.Without(Ranges{{e.From, e.To}}) // it was found after all
@@ -213,10 +217,18 @@ func (c *commit) enter(e *Entry) error {
 			p.Lost, p.Ranges = p.Lost.Add(gap[0], gap[1]), p.Ranges.Add(gap[0], gap[1])
 		}
 	}
-	if e.From <= e.To {
-		x.stamp(Stamp{From: e.From, To: e.To, Clock: e.Clock, Config: e.Config})
-	}
 	return nil
+}
+
+// fresh is what of [from, to] is not stored.
+func (p *Progress) fresh(from, to int64) Ranges {
+	if from > to {
+		return nil
+	}
+	if n := len(p.Ranges); n == 0 || p.Ranges[n-1][1] < from {
+		return Ranges{{from, to}}
+	}
+	return p.Ranges.Without(p.Lost).Missing(from, to)
 }
 
 // stamp keeps the clock and the cfg of records, joined to the latest stamp when that

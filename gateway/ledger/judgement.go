@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,6 +146,7 @@ type Quarter struct {
 type Judgement struct {
 	Track
 	Site        coldkeep.SiteID
+	Generation  int64        // of the site's lease under which it was made, 0 without leases
 	Rewound     int64        // checkpoints at or after this time (ms) are void; math.MaxInt64 for none
 	Checkpoints []Checkpoint // new ones
 	Revised     []Judged     // new revisions of excursions, complete
@@ -159,12 +158,14 @@ type Judgement struct {
 func (l *Ledger) SaveJudgements(ctx context.Context, now time.Time, us []Unjudged, js []Judgement) error {
 	fed := false
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		sites := map[coldkeep.SiteID]bool{}
+		sites := map[coldkeep.SiteID]int64{}
 		for i := range js {
-			sites[js[i].Site] = true
+			sites[js[i].Site] = js[i].Generation
 		}
 		for i := range us {
-			sites[us[i].Site] = true
+			if _, ok := sites[us[i].Site]; !ok {
+				sites[us[i].Site] = 0
+			}
 		}
 		if err := l.guard(ctx, tx, sites); err != nil {
 			return err
@@ -199,17 +200,19 @@ func (l *Ledger) SaveJudgements(ctx context.Context, now time.Time, us []Unjudge
 	return nil
 }
 
-// Guard has every later transaction that writes about sites ask f first; an error
-// leaves everything as it was. Call it before the ledger is in use.
-func (l *Ledger) Guard(f func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error) {
+// Guard has every later transaction of the judge ask f first whether the sites it
+// writes about are still held, under the generation of the lease that is given where
+// it is not 0; an error leaves everything as it was. Call it before the ledger is in
+// use.
+func (l *Ledger) Guard(f func(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error) {
 	l.fence = f
 }
 
-func (l *Ledger) guard(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]bool) error {
+func (l *Ledger) guard(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error {
 	if l.fence == nil || len(sites) == 0 {
 		return nil
 	}
-	return l.fence(ctx, tx, slices.Sorted(maps.Keys(sites)))
+	return l.fence(ctx, tx, sites)
 }
 
 // Tell feeds findings about devices, which belong to no appliance, to those who wait
@@ -307,9 +310,9 @@ func (l *Ledger) Unlogged(ctx context.Context, before int64, sites []coldkeep.Si
 func (l *Ledger) SaveIntervals(ctx context.Context, now time.Time, done []Unlogged, intervals []coldkeep.Interval) error {
 	fed := false
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		sites := map[coldkeep.SiteID]bool{}
+		sites := map[coldkeep.SiteID]int64{}
 		for i := range done {
-			sites[done[i].Site] = true
+			sites[done[i].Site] = 0
 		}
 		if err := l.guard(ctx, tx, sites); err != nil {
 			return err

@@ -24,7 +24,7 @@ var migrations embed.FS
 // Ledger is the book. Its methods may be called from several goroutines.
 type Ledger struct {
 	db    *database.DB
-	fence func(ctx context.Context, tx *sql.Tx, sites []coldkeep.SiteID) error // nil: nobody else writes
+	fence func(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error // nil: nobody else writes
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when the feed grows, then replaced

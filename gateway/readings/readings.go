@@ -4,7 +4,6 @@ package readings
 
 import (
 	"context"
-	"time"
 
 	"github.com/coldkeep/coldkeep"
 )
@@ -33,70 +32,4 @@ type Store interface {
 	Ping(ctx context.Context) error
 
 	Close() error
-}
-
-// Downsample folds the readings of a series in [from, to) into n buckets of equal
-// width. Every extreme is in a bucket's Min or Max, and no reading without a value
-// takes part in them. maxGap is the silence that counts as a gap.
-//
-// Only readings in the span [since, until) are looked at: those of a probe's stay
-// in an appliance.
-func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to, since, until time.Time, n int, maxGap time.Duration) ([]coldkeep.Bucket, error) {
-	if n < 1 || n > 10_000 || !from.Before(to) {
-		return nil, coldkeep.Errorf(coldkeep.EINVALID, "want 1 to 10000 buckets and from before to")
-	}
-	lo, hi := from.UnixMilli(), to.UnixMilli()
-	if hi-lo < int64(n) {
-		n = int(max(hi-lo, 1))
-	}
-	edge := func(i int) int64 { return lo + (hi-lo)*int64(i)/int64(n) }
-	out := make([]coldkeep.Bucket, n)
-	sums := make([]int64, n)
-	for i := range out {
-		out[i] = coldkeep.Bucket{From: time.UnixMilli(edge(i)).UTC(), To: time.UnixMilli(edge(i + 1)).UTC(),
-			Min: coldkeep.NoTemperature, Max: coldkeep.NoTemperature, Mean: coldkeep.NoTemperature}
-	}
-	at := func(t int64) int {
-		i := int((t - lo) * int64(n) / (hi - lo))
-		for i+1 < n && edge(i+1) <= t { // rounding of the edges
-			i++
-		}
-		for i > 0 && edge(i) > t {
-			i--
-		}
-		return i
-	}
-	prev := int64(-1)
-	err := store.Range(ctx, s, max(lo, since.UnixMilli()), min(hi, until.UnixMilli()), func(r *coldkeep.Reading) error {
-		i := at(r.At)
-		b := &out[i]
-		if prev >= 0 && r.At-prev > maxGap.Milliseconds() {
-			for g := at(prev); g <= i; g++ {
-				out[g].Gaps++
-			}
-		}
-		prev = r.At
-		if !r.Celsius.Known() {
-			b.Faults++
-			return nil
-		}
-		if !b.Min.Known() || r.Celsius < b.Min {
-			b.Min = r.Celsius
-		}
-		if !b.Max.Known() || r.Celsius > b.Max {
-			b.Max = r.Celsius
-		}
-		sums[i] += int64(r.Celsius)
-		b.Count++
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		if out[i].Count > 0 {
-			out[i].Mean = coldkeep.Temperature(sums[i] / int64(out[i].Count))
-		}
-	}
-	return out, nil
 }

@@ -1,7 +1,12 @@
 package wire
 
 import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"math"
+	"slices"
 
 	"github.com/coldkeep/coldkeep"
 )
@@ -19,6 +24,10 @@ type Decoder struct {
 
 	in []byte
 	i  int
+
+	gz    *gzip.Reader // used again, as is the room for what it gives
+	src   bytes.Reader
+	plain []byte
 }
 
 // keptNames bounds the memory that names take: a device that invents probes must
@@ -28,15 +37,44 @@ const keptNames = 100_000
 // Decode is DecodeBatch. The Batch it returns is good until the next call.
 func (d *Decoder) Decode(payload []byte, latest int64) (*Batch, []BadRecord, error) {
 	if len(payload) <= MaxPayload {
-		plain, err := inflate(payload)
-		if err != nil {
-			return nil, nil, err
-		}
-		if d.fast(plain, latest) {
+		if plain, ok := d.inflate(payload); ok && d.fast(plain, latest) {
 			return &d.batch, nil, nil
 		}
 	}
 	return DecodeBatch(payload, latest)
+}
+
+// inflate unfolds a gzipped payload. What cannot be, DecodeBatch says.
+func (d *Decoder) inflate(payload []byte) ([]byte, bool) {
+	if len(payload) < 2 || payload[0] != 0x1f || payload[1] != 0x8b {
+		return payload, true
+	}
+	d.src.Reset(payload)
+	var err error
+	if d.gz == nil {
+		d.gz, err = gzip.NewReader(&d.src)
+	} else {
+		err = d.gz.Reset(&d.src)
+	}
+	if err != nil {
+		d.gz = nil
+		return nil, false
+	}
+	d.plain = d.plain[:0]
+	for len(d.plain) <= maxInflated {
+		if cap(d.plain) == len(d.plain) {
+			d.plain = slices.Grow(d.plain, max(4096, len(d.plain)))
+		}
+		n, err := d.gz.Read(d.plain[len(d.plain):cap(d.plain)])
+		d.plain = d.plain[:len(d.plain)+n]
+		if errors.Is(err, io.EOF) {
+			return d.plain, len(d.plain) <= maxInflated
+		}
+		if err != nil {
+			return nil, false
+		}
+	}
+	return nil, false
 }
 
 // fast reads a plain batch in which nothing is wrong, and says whether it was one.

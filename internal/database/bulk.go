@@ -85,7 +85,7 @@ func (db *DB) ExecPrepared(ctx context.Context, tx *sql.Tx, text string, args ..
 	if err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	_, err = tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes it
 	return err
 }
 
@@ -95,7 +95,7 @@ func (db *DB) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	if stmt, ok := db.stmts[text]; ok {
 		return stmt, nil
 	}
-	stmt, err := db.PrepareContext(ctx, text)
+	stmt, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "database.ExecPrepared", "statement could not be prepared")
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
 	"github.com/influxdata/influxdb-client-go/v2/api"
 	apihttp "github.com/influxdata/influxdb-client-go/v2/api/http"
-	"github.com/influxdata/influxdb-client-go/v2/api/query"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/readings"
@@ -29,6 +27,12 @@ type Config struct {
 	Org    string // 2.x only
 	Bucket string // "coldkeep" on 2.x, "coldkeep/autogen" on 1.8
 	Gzip   bool   // worth it over a network; on loopback it cost a third of the speed
+	// Flux reads by Flux in place of InfluxQL: for a 2.x that has no database mapped to
+	// the bucket.
+	Flux bool
+	// Years is how long readings must be kept by law, 0 is readings.LeastYears: Ping
+	// refuses a bucket that forgets sooner.
+	Years int
 }
 
 // measurement and fields, from the wire contract.
@@ -44,6 +48,9 @@ type Store struct {
 	write  api.WriteAPIBlocking
 	query  api.QueryAPI
 	bucket string
+	config Config
+	ql     *influxQL
+	read   reader
 }
 
 var _ readings.Store = (*Store)(nil)
@@ -57,10 +64,19 @@ func Open(c Config) (*Store, error) {
 	if c.Bucket == "" {
 		c.Bucket = "coldkeep"
 	}
+	if c.Years == 0 {
+		c.Years = readings.LeastYears
+	}
 	opts := influxdb2.DefaultOptions().SetUseGZip(c.Gzip).SetPrecision(time.Nanosecond).
 		SetHTTPRequestTimeout(30).SetApplicationName("coldkeep").SetLogLevel(0)
 	client := influxdb2.NewClientWithOptions(c.URL, c.Token, opts)
-	return &Store{client: client, write: client.WriteAPIBlocking(c.Org, c.Bucket), query: client.QueryAPI(c.Org), bucket: c.Bucket}, nil
+	s := &Store{client: client, write: client.WriteAPIBlocking(c.Org, c.Bucket), query: client.QueryAPI(c.Org), bucket: c.Bucket, config: c,
+		ql: newInfluxQL(c)}
+	s.read = s.ql
+	if c.Flux {
+		s.read = flux{s}
+	}
+	return s, nil
 }
 
 // Close lets go of the connections.
@@ -69,13 +85,14 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping asks for the server's health.
+// Ping asks for the server's health, and whether the bucket keeps readings for as
+// long as the law wants: ECONFLICT if not. Who may not ask for that is not told.
 func (s *Store) Ping(ctx context.Context) error {
 	ok, err := s.client.Ping(ctx)
 	if err != nil || !ok {
 		return coldkeep.Wrap(fmt.Errorf("ping: %v, %w", ok, err), coldkeep.EUNAVAILABLE, "influx.Ping", "InfluxDB does not answer")
 	}
-	return nil
+	return s.keepsLong(ctx)
 }
 
 // Append writes readings as line protocol in requests of at most linesPerWrite.
@@ -144,118 +161,4 @@ func appendLine(b *strings.Builder, r *coldkeep.Reading) {
 	}
 	b.WriteByte(' ')
 	b.Write(strconv.AppendInt(num[:0], stamp(r), 10))
-}
-
-// flux is the start of every query: the points of a series in [from, to) ns.
-func (s *Store) flux(k coldkeep.Series, from, to int64) string {
-	q := strconv.Quote
-	return "from(bucket: " + q(s.bucket) + ")" +
-		" |> range(start: " + nano(from) + ", stop: " + nano(to) + ")" +
-		" |> filter(fn: (r) => r._measurement == " + q(measurement) +
-		" and r.site == " + q(string(k.Site)) + " and r.agent == " + q(string(k.Agent)) + " and r.probe == " + q(string(k.Probe)) + ")"
-}
-
-func nano(ms int64) string { return "time(v: " + strconv.FormatInt(ms*1_000_000, 10) + ")" }
-
-// pivot makes one row of the fields of a point.
-const pivot = ` |> drop(columns: ["_start", "_stop"])` +
-	` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()`
-
-// Range reads a series in order.
-func (s *Store) Range(ctx context.Context, k coldkeep.Series, from, to int64, each func(*coldkeep.Reading) error) error {
-	from, to = clamp(from), clamp(to)
-	if from >= to {
-		return nil
-	}
-	res, err := s.query.Query(ctx, s.flux(k, from, to)+pivot+` |> sort(columns: ["_time"])`)
-	if err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "influx.Range", "readings of %s", k)
-	}
-	defer func() { _ = res.Close() }() // reading is over
-	for res.Next() {
-		r, err := reading(res.Record(), k)
-		if err != nil {
-			return err
-		}
-		if err := each(&r); err != nil {
-			return err
-		}
-	}
-	return coldkeep.Wrap(res.Err(), coldkeep.EUNAVAILABLE, "influx.Range", "readings of %s", k)
-}
-
-// clamp keeps ms within what fits in ns.
-func clamp(ms int64) int64 {
-	const most = math.MaxInt64/1_000_000 - 1
-	return max(-most, min(ms, most))
-}
-
-// Latest reads the last of a series.
-func (s *Store) Latest(ctx context.Context, k coldkeep.Series) (coldkeep.Reading, error) {
-	// The seq field is in every point, so its last point is the series' last.
-	res, err := s.query.Query(ctx, s.flux(k, 0, clamp(math.MaxInt64))+` |> filter(fn: (r) => r._field == "seq") |> group() |> last()`)
-	if err != nil {
-		return coldkeep.Reading{}, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "influx.Latest", "readings of %s", k)
-	}
-	defer func() { _ = res.Close() }() // reading is over
-	at := int64(-1)
-	for res.Next() {
-		at = res.Record().Time().UnixMilli()
-	}
-	if res.Err() != nil {
-		return coldkeep.Reading{}, coldkeep.Wrap(res.Err(), coldkeep.EUNAVAILABLE, "influx.Latest", "readings of %s", k)
-	}
-	var last coldkeep.Reading
-	if at >= 0 {
-		err = s.Range(ctx, k, at, at+1, func(r *coldkeep.Reading) error { last = *r; return nil })
-		if err == nil && last.Epoch != "" {
-			return last, nil
-		}
-	}
-	if err != nil {
-		return last, err
-	}
-	return last, coldkeep.Errorf(coldkeep.ENOTFOUND, "no readings of %s", k)
-}
-
-// Count counts a series.
-func (s *Store) Count(ctx context.Context, k coldkeep.Series, from, to int64) (int64, error) {
-	from, to = clamp(from), clamp(to)
-	if from >= to {
-		return 0, nil
-	}
-	res, err := s.query.Query(ctx, s.flux(k, from, to)+` |> filter(fn: (r) => r._field == "seq") |> group() |> count()`)
-	if err != nil {
-		return 0, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "influx.Count", "readings of %s", k)
-	}
-	defer func() { _ = res.Close() }() // reading is over
-	var n int64
-	for res.Next() {
-		if v, ok := res.Record().Value().(int64); ok {
-			n += v
-		}
-	}
-	return n, coldkeep.Wrap(res.Err(), coldkeep.EUNAVAILABLE, "influx.Count", "readings of %s", k)
-}
-
-func reading(rec *query.FluxRecord, k coldkeep.Series) (coldkeep.Reading, error) {
-	r := coldkeep.Reading{Series: k, At: rec.Time().UnixMilli(),
-		Celsius: temp(rec, "celsius"), Raw: temp(rec, "raw"), Lo: temp(rec, "lo"), Hi: temp(rec, "hi")}
-	seq, ok1 := rec.ValueByKey("seq").(int64)
-	epoch, ok2 := rec.ValueByKey("epoch").(string)
-	if !ok1 || !ok2 {
-		return r, coldkeep.Errorf(coldkeep.EINTERNAL, "point of %s at %v has no seq or epoch", k, rec.Time())
-	}
-	r.Seq, r.Epoch = seq, epoch
-	if q, ok := rec.ValueByKey("q").(string); ok {
-		r.Quality = coldkeep.Quality(q)
-	}
-	return r, nil
-}
-
-func temp(rec *query.FluxRecord, key string) coldkeep.Temperature {
-	if v, ok := rec.ValueByKey(key).(float64); ok {
-		return coldkeep.FromCelsius(v)
-	}
-	return coldkeep.NoTemperature
 }

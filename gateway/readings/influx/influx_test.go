@@ -12,7 +12,7 @@ import (
 
 // open connects to the server of COLDKEEP_TEST_INFLUX_URL: the test command
 // starts an InfluxDB 1.8, and _TOKEN, _ORG and _BUCKET may name a 2.x.
-func open(t *testing.T) readings.Store {
+func open(t testing.TB, flux bool) *influx.Store {
 	url := os.Getenv("COLDKEEP_TEST_INFLUX_URL")
 	if url == "" {
 		if os.Getenv("CI") != "" {
@@ -21,7 +21,7 @@ func open(t *testing.T) readings.Store {
 		t.Skip("no InfluxDB: COLDKEEP_TEST_INFLUX_URL is not set (the test command in the README sets it)")
 	}
 	s, err := influx.Open(influx.Config{URL: url, Token: os.Getenv("COLDKEEP_TEST_INFLUX_TOKEN"),
-		Org: os.Getenv("COLDKEEP_TEST_INFLUX_ORG"), Bucket: os.Getenv("COLDKEEP_TEST_INFLUX_BUCKET")})
+		Org: os.Getenv("COLDKEEP_TEST_INFLUX_ORG"), Bucket: os.Getenv("COLDKEEP_TEST_INFLUX_BUCKET"), Flux: flux})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,20 @@ func open(t *testing.T) readings.Store {
 	return s
 }
 
-func TestContract(t *testing.T) { readingstest.Run(t, open) }
+// Both languages pass the same suite.
+func TestContract(t *testing.T) {
+	for name, flux := range map[string]bool{"influxql": false, "flux": true} {
+		t.Run(name, func(t *testing.T) {
+			readingstest.Run(t, func(t *testing.T) readings.Store { return open(t, flux) })
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for name, flux := range map[string]bool{"InfluxQL": false, "Flux": true} {
+		b.Run(name, func(b *testing.B) { readingstest.Bench(b, open(b, flux)) })
+	}
+}
 
 func TestServerAway(t *testing.T) {
 	s, err := influx.Open(influx.Config{URL: "http://127.0.0.1:1", Bucket: "coldkeep/autogen"})

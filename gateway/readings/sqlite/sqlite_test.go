@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -9,17 +10,21 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/readings/sqlite"
 )
 
-func TestContract(t *testing.T) {
-	readingstest.Run(t, func(t *testing.T) readings.Store {
-		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "readings.db"))
-		if err != nil {
-			t.Fatal(err)
+func open(t testing.TB) *sqlite.Store {
+	s, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "readings.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return s
 	})
+	return s
 }
+
+func TestContract(t *testing.T) {
+	readingstest.Run(t, func(t *testing.T) readings.Store { return open(t) })
+}
+
+func BenchmarkRead(b *testing.B) { readingstest.Bench(b, open(b)) }
