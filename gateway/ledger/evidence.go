@@ -248,3 +248,23 @@ func (l *Ledger) EvidenceFaults(ctx context.Context, site coldkeep.SiteID, agent
 	}
 	return out, err
 }
+
+// FaultsSince returns what was raised about any device's evidence at since or later,
+// the oldest first.
+func (l *Ledger) FaultsSince(ctx context.Context, since time.Time) ([]EvidenceFault, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT site, agent, epoch, kind, subject, detail, raised_at FROM evidence_fault
+		WHERE raised_at >= $1 ORDER BY raised_at, site, agent, epoch, kind, subject`, database.Millis(since))
+	type row struct {
+		EvidenceFault
+		at int64
+	}
+	got, err := scanRows(rows, err, "ledger.FaultsSince", func(r *row) []any {
+		return []any{&r.Site, &r.Agent, &r.Epoch.Epoch, &r.Kind, &r.Subject, &r.Detail, &r.at}
+	})
+	out := make([]EvidenceFault, len(got))
+	for i, r := range got {
+		r.At = database.Time(r.at)
+		out[i] = r.EvidenceFault
+	}
+	return out, err
+}
