@@ -37,9 +37,11 @@ func (j *Judge) conclude(ctx context.Context, o *outcome) error {
 	now := j.clock.Now()
 	o.open = t.state.Open(t.rules, t.history, max(now.UnixMilli(), t.state.At))
 	found := slices.DeleteFunc(append(slices.Clone(o.found), o.open...), func(f excursion.Finding) bool { return !worthTelling(&f) })
-	silent := j.listened(t, now)
+	heard := slices.ContainsFunc(t.last, func(at int64) bool { return at != 0 })
+	silent := heard && j.listened(t, now)
 	if !silent {
-		// Silence that goes on is not told by one who has only begun to listen.
+		// Silence that goes on is not told by one who has only begun to listen, nor of a
+		// unit whose device has yet to be set up.
 		found = slices.DeleteFunc(found, func(f excursion.Finding) bool { return f.Kind == coldkeep.NoData && f.End == 0 })
 	}
 	settled := o.since - t.rules.CloseAfter().Milliseconds()
