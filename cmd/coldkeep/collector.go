@@ -275,7 +275,7 @@ func (c *collector) lookAfterDevices(ctx context.Context, cfg collectorConfig) (
 	if c.devices, err = devices.Open(ctx, c.db, dc); err != nil {
 		return err
 	}
-	c.ingest.Devices = c.devices
+	c.ingest.Devices, c.ingest.Note = c.devices, c.judge.Note
 	c.client.OnMirror(c.devices.SetMirror)
 	c.source.OnConnect(c.devices.Republish)
 	return nil

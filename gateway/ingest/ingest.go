@@ -109,6 +109,9 @@ type Ingest struct {
 	Round func() int64
 	// Devices hears of what devices send. nil: nobody does.
 	Devices Devices
+	// Note is told of events that have become durable: for foresight, which does without
+	// those that a crash keeps from it. nil: nobody is.
+	Note func(site coldkeep.SiteID, agent coldkeep.AgentID, events []ledger.Event)
 
 	retry, pause time.Duration
 

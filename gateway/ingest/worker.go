@@ -599,6 +599,9 @@ func (w *worker) finish(ctx context.Context, messages int) {
 		e := &w.book.Entries[i]
 		bad += int64(len(e.Bad))
 		w.sealed(ctx, e)
+		if w.Note != nil && len(e.Events) > 0 {
+			w.Note(e.Site, e.Agent, e.Events)
+		}
 		if !e.Unseen {
 			d := w.devices[ledger.Device{Site: e.Site, Agent: e.Agent}]
 			d.rowAt, d.rowEpoch = w.now, e.Epoch.Epoch

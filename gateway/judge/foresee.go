@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/excursion"
 	"github.com/coldkeep/coldkeep/gateway/foresight"
+	"github.com/coldkeep/coldkeep/gateway/ledger"
 )
 
 // foreseeing is what foresight needs to know of an appliance.
@@ -30,8 +32,55 @@ func foreseeing(ap *coldkeep.Appliance, rules *excursion.Rules) (*foresight.Conf
 	return &foresight.Config{Unit: ap.Unit, Low: milli(low), High: milli(high), MaxGap: rules.MaxGap()}, nil
 }
 
+// Note hears of a device's events. Those of doors and of power settle the cause of
+// what foresight sees; the excursions themselves do not depend on them.
+func (j *Judge) Note(site coldkeep.SiteID, agent coldkeep.AgentID, events []ledger.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range j.tracks {
+		if t.appliance.Site != site {
+			continue
+		}
+		for i, s := range t.past.probes {
+			if s.Agent != agent {
+				continue
+			}
+			for k := range events {
+				r := &events[k].Record
+				if (r.Probe == "" || r.Probe == s.Probe) && len(t.notes) < notesMost {
+					t.notes = append(t.notes, note{i, foresight.Sample{At: r.At, Celsius: coldkeep.NoTemperature, Event: foresight.Event(r.Event)}})
+				}
+			}
+		}
+	}
+}
+
+// note is an event for the foresight of one probe.
+type note struct {
+	probe int
+	foresight.Sample
+}
+
+// notesMost bounds the events of an appliance that wait for its next reading.
+const notesMost = 256
+
+// takeNotes takes the events that wait, by time.
+func (j *Judge) takeNotes(t *track) []note {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	notes := t.notes
+	t.notes = nil
+	slices.SortStableFunc(notes, func(a, b note) int { return cmp.Compare(a.At, b.At) })
+	return notes
+}
+
 // foresee lets foresight see the next sample of a probe that stands for vaccine.
 func (t *track) foresee(in *excursion.Sample) {
+	for len(t.heard) > 0 && t.heard[0].At <= in.At {
+		n := t.heard[0]
+		t.ahead[n.probe].Step(t.watch, n.Sample)
+		t.heard = t.heard[1:]
+	}
 	if t.past.speaksForVaccine(in.Probe, in.At) {
 		t.ahead[in.Probe].Step(t.watch, foresight.Sample{At: in.At, Celsius: in.Celsius})
 	}

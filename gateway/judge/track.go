@@ -43,11 +43,13 @@ type track struct {
 	latest    []excursion.Sample // of each probe
 	open      []excursion.Finding
 	foreseen  *coldkeep.Foresight
+	notes     []note // events that wait
 
 	// Of whoever is at work on it.
 	state   *excursion.State  // nil until read
 	pos     pos               // of the state's last sample
 	ahead   []foresight.State // of each probe
+	heard   []note            // events that wait for the next reading, by time
 	last    []int64           // time of each probe's last record, ms, 0 for none
 	backTo  int64             // a late sample's time, ms, never for none
 	savedTo int64             // time of the latest checkpoint, ms
@@ -124,6 +126,9 @@ func (j *Judge) fromMemory(ctx context.Context, t *track) (*outcome, error) {
 		slices.SortStableFunc(samples, excursion.Compare)
 		t.state, t.pos, t.last = t.base.state.Clone(), t.base.pos, slices.Clone(t.base.last)
 		t.recent = t.recent[:0]
+	}
+	if t.heard = append(t.heard[:len(t.heard):len(t.heard)], j.takeNotes(t)...); len(t.heard) > notesMost {
+		t.heard = t.heard[len(t.heard)-notesMost:] // of a clock gone wrong
 	}
 	for i := range samples {
 		j.step(t, o, &samples[i])
