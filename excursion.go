@@ -40,7 +40,7 @@ type Excursion struct {
 	Probe      string         `json:"probe"` // "site/agent/probe" of the one that went furthest
 	Kind       Kind           `json:"kind"`
 	Role       Role           `json:"role,omitempty"` // of the probes that saw it; an air probe's only warns
-	Rule       RuleType       `json:"rule"` // the rule that asked for most
+	Rule       RuleType       `json:"rule"`           // the rule that asked for most
 	Profile    string         `json:"profile"`
 	Start      time.Time      `json:"start"`
 	End        *time.Time     `json:"end"` // null while open

@@ -1,6 +1,7 @@
 package excursion
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"slices"
@@ -174,6 +175,15 @@ func TestEngineAgreesWithOracle(t *testing.T) {
 				}
 			case 1:
 				s = s.Clone()
+			case 3: // whoever looks into the future with a copy does not change it
+				was, c := s.Marshal(), s.Clone()
+				for j := range 3 {
+					c.Step(r, h, Sample{At: in.At + int64(j)*10*minute, Probe: in.Probe, Celsius: coldkeep.Temperature(12_000 - 12_000*(j%2))}, func(Finding) {})
+				}
+				c.Open(r, h, in.At+300*minute)
+				if !bytes.Equal(s.Marshal(), was) {
+					t.Fatalf("a copy changed\n%s\nto\n%s", was, s.Marshal())
+				}
 			case 2:
 				look := max(s.At, rapid.Int64Range(0, in.At-base).Draw(t, fmt.Sprint("look", i))+base)
 				if s.At != 0 {
@@ -269,14 +279,22 @@ func TestClosingLosesNothing(t *testing.T) {
 			told[key] = f
 		}
 		var s State
+		unsettled := always
+		settled := func(f Finding) {
+			if f.End != 0 && f.End < unsettled {
+				t.Fatalf("what was settled by %d ended before: %+v", unsettled, f)
+			}
+			check(f)
+		}
 		for _, in := range samples {
-			s.Step(r, h, in, check)
+			s.Step(r, h, in, settled)
+			unsettled = max(unsettled, s.Unsettled())
 			for _, f := range s.Open(r, h, s.At) {
-				check(f)
+				settled(f)
 			}
 		}
 		for _, f := range s.Open(r, h, max(now, s.At)) {
-			check(f)
+			settled(f)
 		}
 	})
 }

@@ -152,6 +152,28 @@ func (s *State) Before(in Sample) bool {
 	return in.Probe > s.Probe || in.Probe == s.Probe && in.Seq > s.Seq
 }
 
+// Unsettled is the earliest time (ms) at which a finding that Step or Open gives from
+// now on can have ended; what had ended before is not given again. It lies before At
+// while an excursion is back in range and not yet over: then a gap or a fault that
+// follows can make that long ago.
+func (s *State) Unsettled() int64 {
+	if !s.Begun {
+		return always
+	}
+	at := s.At
+	for _, v := range []*voice{&s.Vaccine, s.Air} {
+		if v == nil {
+			continue
+		}
+		for i := range v.Sides {
+			if e := v.Sides[i].Episode; e != nil && e.Back != 0 {
+				at = min(at, e.Back)
+			}
+		}
+	}
+	return at
+}
+
 // Clone returns a copy that shares nothing but the history.
 func (s *State) Clone() *State {
 	c := *s

@@ -243,10 +243,6 @@ func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
 	if !h.inService(at) {
 		why = EndedOutOfService
 	}
-	vaccine := false // a vaccine probe is listened to from now on
-	for i := range now {
-		vaccine = vaccine || !now[i].Air
-	}
 	for _, air := range []bool{false, true} {
 		goesOn := false
 		for i := range now {
@@ -256,9 +252,10 @@ func (s *State) cross(r *Rules, h *History, at int64, closed func(Finding)) {
 			s.endVoice(r, air, at, why, closed)
 		}
 	}
-	// An air probe that was silent with no vaccine probe beside it stays so.
+	// An air probe that was silent with no vaccine probe beside it stays so, also if one
+	// comes.
 	for i := range s.Probes {
-		if p := &s.Probes[i]; p.Air && vaccine {
+		if p := &s.Probes[i]; p.Air {
 			_, p.Silent = s.silenceOf(r, p, at)
 		}
 	}

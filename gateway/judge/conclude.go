@@ -44,7 +44,7 @@ func (j *Judge) conclude(ctx context.Context, o *outcome) error {
 		// unit whose device has yet to be set up.
 		found = slices.DeleteFunc(found, func(f excursion.Finding) bool { return f.Kind == coldkeep.NoData && f.End == 0 })
 	}
-	settled := o.since - t.rules.CloseAfter().Milliseconds()
+	settled := min(o.since-t.rules.CloseAfter().Milliseconds(), o.unsettled-1)
 	book := t.book
 	if o.reset {
 		var err error
@@ -93,9 +93,10 @@ func worthTelling(f *excursion.Finding) bool {
 
 // afterwards is the book after revisions, without what can no longer change.
 func (t *track) afterwards(book, revised []ledger.Judged) []ledger.Judged {
+	settled := min(t.state.At-t.rules.CloseAfter().Milliseconds(), t.state.Unsettled()-1)
 	var out []ledger.Judged
 	keep := func(x *ledger.Judged) {
-		if x.State != coldkeep.ExcursionWithdrawn && (x.End == nil || x.End.UnixMilli() > t.state.At-t.rules.CloseAfter().Milliseconds()) {
+		if x.State != coldkeep.ExcursionWithdrawn && (x.End == nil || x.End.UnixMilli() > settled) {
 			out = append(out, *x)
 		}
 	}

@@ -78,9 +78,10 @@ type outcome struct {
 	book     []ledger.Judged
 	stepped  bool
 
-	since int64 // judged from here on, ms
-	reset bool  // the book must be read anew
-	found []excursion.Finding
+	since     int64 // judged from here on, ms
+	unsettled int64 // what ends at this time (ms) or later may be found again
+	reset     bool  // the book must be read anew
+	found     []excursion.Finding
 }
 
 func (o *outcome) worth() bool {
@@ -111,14 +112,14 @@ func (j *Judge) fromMemory(ctx context.Context, t *track) (*outcome, error) {
 		_, known := t.already[posOf(&s)]
 		return known && comparePos(posOf(&s), t.pos) <= 0
 	})
-	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Generation: t.generation, Rewound: never}, since: t.state.At, latest: slices.Clone(t.latest)}
+	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Generation: t.generation, Rewound: never}, since: t.state.At, unsettled: t.state.Unsettled(), latest: slices.Clone(t.latest)}
 	if len(samples) > 0 && comparePos(posOf(&samples[0]), t.pos) <= 0 {
 		if t.base == nil || comparePos(posOf(&samples[0]), t.base.pos) <= 0 {
 			j.sendBack(t, samples[0].At)
 			return nil, nil
 		}
 		// A little late, behind another device's: from the mark on again.
-		o.Rewound, o.since, o.reset = samples[0].At, t.base.state.At, true
+		o.Rewound, o.since, o.unsettled, o.reset = samples[0].At, t.base.state.At, t.base.state.Unsettled(), true
 		if o.Rewound <= t.savedTo {
 			t.savedTo = 0
 		}
@@ -250,7 +251,7 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 			return nil, err
 		}
 	}
-	o.since = t.state.At
+	o.since, o.unsettled = t.state.At, t.state.Unsettled()
 	var ring []pos
 	for in, err := range j.samples(ctx, t, t.state.At) {
 		if err != nil {

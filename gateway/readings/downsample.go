@@ -7,27 +7,25 @@ import (
 	"github.com/coldkeep/coldkeep"
 )
 
-// Window is a stretch of time in N buckets. Times are ms since 1970-01-01 UTC.
+// Window is a stretch of time in buckets of one width, but for the last, which may
+// be shorter. Times are ms since 1970-01-01 UTC.
 type Window struct {
 	From, To int64 // half open
-	N        int   // buckets, at least 1 and at most one a millisecond
+	Width    int64
 	// Only readings in [Since, Until), within From and To, are looked at: those of a
 	// probe's stay in an appliance.
 	Since, Until int64
 }
 
 // Edge is where bucket i begins and i-1 ends.
-func (w Window) Edge(i int) int64 { return w.From + (w.To-w.From)*int64(i)/int64(w.N) }
+func (w Window) Edge(i int) int64 { return min(w.From+w.Width*int64(i), w.To) }
 
-// Bucket is the bucket that t, in [From, To), lies in: the last i whose Edge is not
-// after t.
-func (w Window) Bucket(t int64) int {
-	return int(((t-w.From+1)*int64(w.N) - 1) / (w.To - w.From))
-}
+// Bucket is the bucket that t, in [From, To), lies in.
+func (w Window) Bucket(t int64) int { return int((t - w.From) / w.Width) }
 
 // Empty gives the buckets without a reading.
 func (w Window) Empty() []coldkeep.Bucket {
-	out := make([]coldkeep.Bucket, w.N)
+	out := make([]coldkeep.Bucket, w.Bucket(w.To-1)+1)
 	for i := range out {
 		out[i] = coldkeep.Bucket{From: time.UnixMilli(w.Edge(i)).UTC(), To: time.UnixMilli(w.Edge(i + 1)).UTC(),
 			Min: coldkeep.NoTemperature, Max: coldkeep.NoTemperature, Mean: coldkeep.NoTemperature}
@@ -49,9 +47,10 @@ type Folder interface {
 }
 
 // Downsample folds the readings of a series in [from, to) into n buckets of equal
-// width, in the store's engine where it can. Every extreme is in a bucket's Min or
-// Max, and no reading without a value takes part in them. maxGap is the silence
-// that counts as a gap. EINVALID for a range or a number that makes no sense.
+// width, in the store's engine where it can; into fewer where n buckets would not
+// be whole milliseconds wide. Every extreme is in a bucket's Min or Max, and no
+// reading without a value takes part in them. maxGap is the silence that counts as
+// a gap. EINVALID for a range or a number that makes no sense.
 //
 // Only readings in the span [since, until) are looked at: those of a probe's stay
 // in an appliance.
@@ -59,12 +58,10 @@ func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to, s
 	if n < 1 || n > 10_000 || !from.Before(to) {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "want 1 to 10000 buckets and from before to")
 	}
-	w := Window{From: from.UnixMilli(), To: to.UnixMilli(), N: n}
+	w := Window{From: from.UnixMilli(), To: to.UnixMilli()}
 	w.To = max(w.To, w.From+1) // times within one millisecond
+	w.Width = (w.To - w.From + int64(n) - 1) / int64(n)
 	w.Since, w.Until = max(w.From, since.UnixMilli()), min(w.To, until.UnixMilli())
-	if w.To-w.From < int64(n) {
-		w.N = int(w.To - w.From)
-	}
 	if w.Since >= w.Until {
 		return w.Empty(), nil
 	}
@@ -77,7 +74,7 @@ func Downsample(ctx context.Context, store Store, s coldkeep.Series, from, to, s
 // Fold reads every reading and folds it here.
 func Fold(ctx context.Context, store Store, s coldkeep.Series, w Window, maxGap time.Duration) ([]coldkeep.Bucket, error) {
 	out := w.Empty()
-	sums := make([]int64, w.N)
+	sums := make([]int64, len(out))
 	prev, seen := int64(0), false
 	err := store.Range(ctx, s, w.Since, w.Until, func(r *coldkeep.Reading) error {
 		i := w.Bucket(r.At)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -12,10 +11,6 @@ import (
 )
 
 var _ readings.Folder = (*Store)(nil)
-
-// bucketsPerRequest is how many statements go in one request where buckets are not
-// of one width.
-const bucketsPerRequest = 200
 
 // Fold folds in the engine by InfluxQL, so that of each bucket one row comes here.
 // By Flux it reads the points.
@@ -55,42 +50,23 @@ func (q *influxQL) fold(ctx context.Context, k coldkeep.Series, w readings.Windo
 		b.Mean = coldkeep.Temperature(int64(roundMilli(sum)) / known)
 		return err
 	}
-	if width := (w.To - w.From) / int64(w.N); width*int64(w.N) == w.To-w.From {
-		offset := ((w.From % width) + width) % width
-		err := q.ask(ctx, http.MethodGet, aggregate+q.where(k, w.Since, w.Until)+" GROUP BY time("+strconv.FormatInt(width, 10)+"ms, "+strconv.FormatInt(offset, 10)+"ms) fill(none)",
-			func(_ int, _ []string, row [][]byte) error {
-				ns, err := cellInt(row[0])
-				if err != nil {
-					return err
-				}
-				return enter(w.Bucket(max(floorMillis(ns), w.From)), row)
-			})
-		if err != nil {
-			return nil, err
-		}
-	} else {
-		for first := 0; first < w.N; first += bucketsPerRequest {
-			var statements strings.Builder
-			var of []int // bucket of each statement
-			for i := first; i < min(first+bucketsPerRequest, w.N); i++ {
-				if from, to := max(w.Edge(i), w.Since), min(w.Edge(i+1), w.Until); from < to {
-					statements.WriteString(aggregate + q.where(k, from, to) + ";")
-					of = append(of, i)
-				}
-			}
-			if len(of) == 0 {
-				continue
-			}
-			err := q.ask(ctx, http.MethodPost, statements.String(), func(n int, _ []string, row [][]byte) error { return enter(of[n], row) })
+	offset := ((w.From % w.Width) + w.Width) % w.Width
+	err := q.ask(ctx, http.MethodGet, aggregate+q.where(k, w.Since, w.Until)+" GROUP BY time("+strconv.FormatInt(w.Width, 10)+"ms, "+strconv.FormatInt(offset, 10)+"ms) fill(none)",
+		func(_ int, _ []string, row [][]byte) error {
+			ns, err := cellInt(row[0])
 			if err != nil {
-				return nil, err
+				return err
 			}
-		}
+			// The time is that of the bucket, or of the stay that begins in it.
+			return enter(w.Bucket(max(floorMillis(ns), w.From)), row)
+		})
+	if err != nil {
+		return nil, err
 	}
 	// Readings are apart by whole ms, points by ms and a little: what is close is
 	// asked for, and the times decide.
 	most := maxGap.Milliseconds()
-	err := q.ask(ctx, http.MethodGet, "SELECT e FROM (SELECT ELAPSED(seq, 1ns) AS e"+q.where(k, w.Since, w.Until)+") WHERE e > "+strconv.FormatInt(max(most-1, 0)*1_000_000, 10),
+	err = q.ask(ctx, http.MethodGet, "SELECT e FROM (SELECT ELAPSED(seq, 1ns) AS e"+q.where(k, w.Since, w.Until)+") WHERE e > "+strconv.FormatInt(max(most-1, 0)*1_000_000, 10),
 		func(_ int, _ []string, row [][]byte) error {
 			ns, err := cellInt(row[0])
 			if err != nil {

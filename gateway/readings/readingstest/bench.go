@@ -39,29 +39,22 @@ func Bench(b *testing.B, s readings.Store) {
 				}
 			}
 		})
-		for _, odd := range []struct {
-			name string
-			by   int64
-		}{{"Even", 0}, {"Odd", 17}} {
-			w := readings.Window{From: base, To: until + odd.by, N: 300, Since: base, Until: until}
-			if f, ok := s.(readings.Folder); ok {
-				b.Run(set.name+"/Fold"+odd.name+"InEngine", func(b *testing.B) {
-					for b.Loop() {
-						if _, err := f.Fold(b.Context(), k, w, 30*time.Minute); err != nil {
-							b.Fatal(err)
-						}
-					}
-				})
+		w := readings.Window{From: base, To: until, Width: (until - base) / 300, Since: base, Until: until}
+		b.Run(set.name+"/FoldHere", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := readings.Fold(b.Context(), s, k, w, 30*time.Minute); err != nil {
+					b.Fatal(err)
+				}
 			}
-			if odd.by == 0 {
-				b.Run(set.name+"/FoldHere", func(b *testing.B) {
-					for b.Loop() {
-						if _, err := readings.Fold(b.Context(), s, k, w, 30*time.Minute); err != nil {
-							b.Fatal(err)
-						}
+		})
+		if f, ok := s.(readings.Folder); ok {
+			b.Run(set.name+"/FoldInEngine", func(b *testing.B) {
+				for b.Loop() {
+					if _, err := f.Fold(b.Context(), k, w, 30*time.Minute); err != nil {
+						b.Fatal(err)
 					}
-				})
-			}
+				}
+			})
 		}
 	}
 }
