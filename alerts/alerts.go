@@ -2,7 +2,8 @@
 // answered by name.
 //
 // It reads the collector's feed. Every excursion that asks for an alert raises one,
-// once, whatever crashes; its later revisions update it. A change passes small
+// once, whatever crashes and whatever its kind: a temperature, a silence, a fault of a
+// probe or of a device; its later revisions update it. A change passes small
 // stages, each of which leaves its decision and its reason in a row:
 //
 //	raise → route → dedup → deliver     an entry of the feed
@@ -74,7 +75,8 @@ type Config struct {
 	// Describe names a site and an appliance for people. Without it they are called
 	// by their ids.
 	Describe func(coldkeep.SiteID, coldkeep.ApplianceID) (coldkeep.Site, coldkeep.Appliance)
-	// Link gives the address of the screen where an alert is answered, "" for none.
+	// Link gives the address of the screen where an alert is answered, "" for none; its
+	// path is Path's.
 	Link func(coldkeep.Alert) string
 
 	Retry       Retry

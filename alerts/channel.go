@@ -2,6 +2,8 @@ package alerts
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -29,9 +31,9 @@ type Event string
 const (
 	EventRaised       Event = "raised"       // told for the first time
 	EventRepeated     Event = "repeated"     // nobody has answered yet
-	EventResolved     Event = "resolved"     // the temperature is back in range
+	EventResolved     Event = "resolved"     // the temperature is back in range, the readings are back, the fault is over
 	EventReopened     Event = "reopened"     // a later revision says it is not
-	EventWithdrawn    Event = "withdrawn"    // late readings showed that there was no excursion
+	EventWithdrawn    Event = "withdrawn"    // late readings showed that there was none
 	EventAcknowledged Event = "acknowledged" // a person has answered
 )
 
@@ -47,7 +49,15 @@ type Message struct {
 	Site      coldkeep.Site      `json:"site"`
 	Appliance coldkeep.Appliance `json:"appliance"`
 	Alert     coldkeep.Alert     `json:"alert"`
+	Also      []Also             `json:"also,omitempty"` // what else goes on in the same unit
 	Link      string             `json:"link,omitempty"`
+}
+
+// Also is another alert's excursion that goes on in the same unit.
+type Also struct {
+	Alert string        `json:"alert"`
+	Kind  coldkeep.Kind `json:"kind"`
+	Start time.Time     `json:"start"`
 }
 
 // The names of the channels that OnCall's targets go through.
@@ -74,6 +84,52 @@ func targets(p coldkeep.OnCall) []target {
 	add(ChannelWebhook, p.Webhooks)
 	add(ChannelEmail, p.Emails)
 	return out
+}
+
+// carries reports whether some target of a policy can be reached by a channel that is
+// set up.
+func (s *Service) carries(p coldkeep.OnCall) bool {
+	for _, t := range targets(p) {
+		if _, ok := s.channels[t.channel]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Channels lists the names of the channels that are set up, in alphabetical order. It
+// never fails; it has an error for those who ask it of another process.
+func (s *Service) Channels(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(s.channels)), nil
+}
+
+// Unheard lists the sites among those given whose alarms nobody is told about: nobody
+// is on call, or none of those by a channel that is set up.
+func (s *Service) Unheard(sites []coldkeep.SiteID) []coldkeep.SiteID {
+	var out []coldkeep.SiteID
+	for _, id := range sites {
+		if !s.carries(s.cfg.OnCall(id)) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Counts are numbers of alerts for a dashboard.
+type Counts struct {
+	Open    int64 // nobody has answered
+	Unheard int64 // of them, those that the last telling reached nobody of
+	Pending int64 // deliveries that have not arrived
+}
+
+// Counts counts alerts. A failing database is EUNAVAILABLE.
+func (s *Service) Counts(ctx context.Context) (Counts, error) {
+	var c Counts
+	err := s.db.QueryRowContext(ctx, `SELECT
+		(SELECT COUNT(*) FROM alert WHERE state = 'open'),
+		(SELECT COUNT(*) FROM alert WHERE state = 'open' AND targets = 0),
+		(SELECT COUNT(*) FROM alert_delivery WHERE state = 'pending')`).Scan(&c.Open, &c.Unheard, &c.Pending)
+	return c, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "alerts.Counts", "alerts cannot be counted")
 }
 
 // repeatAfter is how long an unanswered alert rests under a policy.

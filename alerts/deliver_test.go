@@ -3,6 +3,7 @@ package alerts_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -125,7 +126,13 @@ func TestNobodyOnCallIsLookedForEveryMinute(t *testing.T) {
 		h.clock.Advance(time.Minute)
 		h.clock.Advance(time.Minute)
 		h.onCall(coldkeep.OnCall{Webhooks: []string{"hook"}})
-		feedtest.Until(t, "the policy is seen", func() bool { h.clock.Advance(time.Minute); return len(h.hook.heard()) > 0 })
+		left := 10 // minutes, fewer than until it would be told again
+		feedtest.Until(t, "the policy is seen", func() bool {
+			if left--; left >= 0 {
+				h.clock.Advance(time.Minute)
+			}
+			return len(h.hook.heard()) > 0
+		})
 		h.settled()
 		if got := h.hook.heard(); got[0] != "raised→hook" {
 			t.Fatalf("heard %v", got)
@@ -163,6 +170,92 @@ func TestAChannelThatIsNotSetUp(t *testing.T) {
 	if len(list) != 2 || list[1].State != "refused" || list[1].Reason != "no channel email is set up" {
 		t.Fatalf("got %+v", list)
 	}
+}
+
+// Silence, a probe's fault and a device's fault call a person like a temperature does,
+// and what goes on beside in the same unit is said.
+func TestEveryKindCallsAPerson(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.run()
+		kind := func(id string, revision int, k coldkeep.Kind, state coldkeep.ExcursionState, actions ...coldkeep.Action) coldkeep.Change {
+			c := excursion(id, revision, state, actions...)
+			c.Excursion.Kind, c.Excursion.Rule, c.Excursion.Extreme, c.Excursion.MinutesOut = k, "", coldkeep.NoTemperature, 0
+			if k == coldkeep.DeviceFault {
+				c.Excursion.Appliance, c.Excursion.Probe, c.Excursion.Reason = "", "north/pi", "the key has changed"
+			}
+			return c
+		}
+		h.feed.Append(kind("quiet", 1, coldkeep.NoData, open, coldkeep.ActionWarn), kind("n", 1, coldkeep.NoData, open, alertToo))
+		h.dealt()
+		h.settled()
+		h.clock.Advance(time.Minute)
+		h.feed.Append(excursion("x", 1, open, alertToo), kind("s", 1, coldkeep.SensorFault, open, alertToo), kind("d", 1, coldkeep.DeviceFault, open, alertToo))
+		h.dealt()
+		h.settled()
+		h.feed.Append(kind("n", 2, coldkeep.NoData, closed, alertToo))
+		h.dealt()
+		h.settled()
+		said := map[string]string{}
+		for _, m := range h.hook.messages() {
+			var also []string
+			for _, a := range m.Also {
+				also = append(also, string(a.Kind))
+			}
+			slices.Sort(also)
+			said[m.Alert.Excursion.ID+" "+string(m.Event)] = strings.Join(also, " ")
+			if m.Alert.Excursion.Kind != coldkeep.TooWarm && m.Alert.Excursion.Extreme.Known() {
+				t.Errorf("%s has an extreme: %v", m.Alert.Excursion.ID, m.Alert.Excursion.Extreme)
+			}
+		}
+		want := map[string]string{"n raised": "", "x raised": "no-data", "s raised": "no-data too-warm", "d raised": "", "n resolved": "sensor-fault too-warm"}
+		if !maps.Equal(said, want) {
+			t.Fatalf("said %q, want %q", said, want)
+		}
+		for _, a := range h.alerts() {
+			want := "/units/fridge-1"
+			if a.Excursion.ID == "d" {
+				want = "/devices#device-north-pi"
+			}
+			if got := alerts.Path(a); got != want {
+				t.Errorf("%s is answered at %s", a.Excursion.ID, got)
+			}
+		}
+	})
+}
+
+// That an alarm reaches nobody is counted, and so is a site for which nobody can be
+// called before anything has happened.
+func TestUnheard(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.onCall(coldkeep.OnCall{Emails: []string{"anna@north.example"}})
+		h.open(h.hook) // no mail server
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = h.s.Run(ctx) }()
+		defer func() { cancel(); <-done }()
+		sites := []coldkeep.SiteID{"north", "south"}
+		if got := h.s.Unheard(sites); !slices.Equal(got, sites) {
+			t.Errorf("unheard %v", got)
+		}
+		if names, err := h.s.Channels(ctx); err != nil || !slices.Equal(names, []string{"webhook"}) {
+			t.Errorf("channels %v, %v", names, err)
+		}
+		h.feed.Append(excursion("x", 1, open, alertToo))
+		h.dealt()
+		if c, err := h.s.Counts(ctx); err != nil || c != (alerts.Counts{Open: 1, Unheard: 1}) {
+			t.Errorf("%+v, %v", c, err)
+		}
+		h.onCall(coldkeep.OnCall{Emails: []string{"anna@north.example"}, Webhooks: []string{"hook"}})
+		if got := h.s.Unheard(sites); got != nil {
+			t.Errorf("unheard %v", got)
+		}
+		h.clock.Advance(time.Minute)
+		h.told("raised→hook")
+		h.settled()
+		if c, err := h.s.Counts(ctx); err != nil || c != (alerts.Counts{Open: 1}) {
+			t.Errorf("%+v, %v", c, err)
+		}
+	})
 }
 
 func TestOldNewsOfAnsweredAlertsAreGivenUp(t *testing.T) {

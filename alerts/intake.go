@@ -87,7 +87,7 @@ func (s *Service) after(m *matter) {
 	}
 	if m.event == EventRaised && m.pending > 0 {
 		s.log.Info("alert", "alert", m.alert.ID, "site", m.alert.Site, "appliance", m.alert.Appliance,
-			"kind", m.excursion.Kind, "extreme_c", m.excursion.Extreme, "told", m.pending)
+			"probe", m.excursion.Probe, "kind", m.excursion.Kind, "extreme_c", m.excursion.Extreme, "told", m.pending)
 	}
 	if m.pending > 0 {
 		s.deliveries.wake()

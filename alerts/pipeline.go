@@ -124,7 +124,18 @@ func (s *Service) raise(ctx context.Context, tx *sql.Tx, m *matter) (verdict, er
 		m.alert.ID, string(x.Site), string(x.Appliance), string(body), string(m.alert.State), database.Millis(m.now),
 		x.ID, x.Revision)
 	m.changed = true
-	return verdict{decision: "raised", reason: fmt.Sprintf("%s by the %s rule of %s", x.Kind, x.Rule, x.Profile)}, err
+	return verdict{decision: "raised", reason: why(x)}, err
+}
+
+// why says in few words what asked for a person.
+func why(x *coldkeep.Excursion) string {
+	switch {
+	case temperature(x.Kind):
+		return fmt.Sprintf("%s by the %s rule of %s", x.Kind, x.Rule, x.Profile)
+	case x.Reason != "":
+		return fmt.Sprintf("%s: %s", x.Kind, x.Reason)
+	}
+	return string(x.Kind)
 }
 
 // due claims an unanswered alert whose rest is over. The claim fails when somebody
@@ -180,12 +191,16 @@ func (s *Service) deliver(ctx context.Context, tx *sql.Tx, m *matter) (verdict, 
 	}
 	telling := m.alert.tellings + 1
 	site, appliance := s.cfg.Describe(m.alert.Site, m.alert.Appliance)
+	also, err := beside(ctx, tx, &m.alert)
+	if err != nil {
+		return verdict{}, err
+	}
 	refused := 0
 	for _, t := range m.targets {
 		msg := Message{
 			ID: ulid.Make().String(), Event: m.event, Telling: telling, At: database.Time(database.Millis(m.now)),
 			Repeat: int(repeatAfter(m.policy) / time.Second), Site: site, Appliance: appliance,
-			Alert: m.alert.Alert, Link: s.cfg.Link(m.alert.Alert),
+			Alert: m.alert.Alert, Also: also, Link: s.cfg.Link(m.alert.Alert),
 		}
 		msg.Alert.Excursion = m.excursion
 		body, err := json.Marshal(msg)
@@ -225,6 +240,34 @@ func (s *Service) deliver(ctx context.Context, tx *sql.Tx, m *matter) (verdict, 
 	s.log.ErrorContext(ctx, "an alert can be told to nobody", "alert", m.alert.ID, "site", m.alert.Site,
 		"appliance", m.alert.Appliance, "on_call", len(m.targets), "without_channel", refused)
 	return verdict{decision: "nobody", reason: fmt.Sprintf("%d on call at %s, %d of them by a channel that is not set up", len(m.targets), m.alert.Site, refused)}, nil
+}
+
+// recentAlerts is among how many of a unit's alerts those are looked for that go on.
+const recentAlerts = 50
+
+// beside lists what else goes on in the alert's unit by alerts of their own, so that
+// who hears of a silence knows that the unit was too warm, and the other way round.
+func beside(ctx context.Context, tx *sql.Tx, a *record) ([]Also, error) {
+	if a.Appliance == "" {
+		return nil, nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM alert WHERE appliance = $1 AND site = $2 AND id <> $3
+		ORDER BY raised_at DESC, id DESC LIMIT $4`, string(a.Appliance), string(a.Site), a.ID, recentAlerts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // only read from; rows.Err is looked at
+	var out []Also
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, err
+		}
+		if x := &r.Excursion; x.State == coldkeep.ExcursionOpen && x.Kind != a.Excursion.Kind {
+			out = append(out, Also{Alert: r.ID, Kind: x.Kind, Start: x.Start})
+		}
+	}
+	return out, rows.Err()
 }
 
 // columns are what scanRecord reads.

@@ -11,16 +11,50 @@ import (
 
 // Title is the message in one line, as for a subject or a phone's lock screen.
 func (m *Message) Title() string {
-	x, unit := &m.Alert.Excursion, m.unit()
-	if m.Site.Name != "" {
-		unit += ", " + m.Site.Name
-	}
+	x := &m.Alert.Excursion
+	subject := m.subject()
 	switch m.Event {
 	case EventAcknowledged:
-		return line("Answered by %s: %s", m.Alert.AcknowledgedBy, unit)
+		return line("Answered by %s: %s", m.Alert.AcknowledgedBy, subject)
 	case EventWithdrawn:
-		return line("Withdrawn: %s", unit)
+		return line("Withdrawn: %s", subject)
 	}
+	what, over := m.saysSo(), ""
+	if !temperature(x.Kind) {
+		what, over = m.saysUnknown()
+	}
+	switch m.Event {
+	case EventRepeated:
+		return line("NOT ANSWERED: %s", what)
+	case EventResolved:
+		if over != "" {
+			return line("%s", over)
+		}
+		return line("Back in range: %s", what)
+	case EventReopened:
+		return line("AGAIN: %s", what)
+	}
+	return line("ALERT: %s", what)
+}
+
+// temperature reports whether a kind of excursion is of a temperature.
+func temperature(k coldkeep.Kind) bool { return k == coldkeep.TooWarm || k == coldkeep.TooCold }
+
+// subject is what the alert is about: a unit or a device, and where.
+func (m *Message) subject() string {
+	s := m.unit()
+	if m.Alert.Excursion.Kind == coldkeep.DeviceFault {
+		s = "Device " + m.device()
+	}
+	if m.Site.Name != "" {
+		s += ", " + m.Site.Name
+	}
+	return s
+}
+
+// saysSo says how warm or cold the unit is.
+func (m *Message) saysSo() string {
+	x := &m.Alert.Excursion
 	now := "is " + kindWords(x.Kind)
 	switch {
 	case x.State == coldkeep.ExcursionWithdrawn:
@@ -33,15 +67,7 @@ func (m *Message) Title() string {
 	if x.Extreme.Known() && x.State != coldkeep.ExcursionWithdrawn {
 		now += " (" + degrees(x.Extreme) + ")"
 	}
-	switch m.Event {
-	case EventRepeated:
-		return line("NOT ANSWERED: %s %s", unit, now)
-	case EventResolved:
-		return line("Back in range: %s %s", unit, now)
-	case EventReopened:
-		return line("AGAIN: %s %s", unit, now)
-	}
-	return line("ALERT: %s %s", unit, now)
+	return m.subject() + " " + now
 }
 
 // Text is the message in plain words: which unit, how warm or cold, since when,
@@ -51,7 +77,11 @@ func (m *Message) Text() string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("%s", m.Title())
 	p("")
-	p("Unit:          %s", line("%s", m.unit()))
+	if m.Alert.Excursion.Kind == coldkeep.DeviceFault {
+		p("Device:        %s", line("%s", m.device()))
+	} else {
+		p("Unit:          %s", line("%s", m.unit()))
+	}
 	if m.Site.Name != "" || m.Site.ID != "" {
 		p("Site:          %s", line("%s", orElse(m.Site.Name, string(m.Site.ID))))
 	}
@@ -73,23 +103,13 @@ func (m *Message) Text() string {
 // facts are the lines about the excursion itself.
 func (m *Message) facts(p func(string, ...any)) {
 	x := &m.Alert.Excursion
-	if x.Extreme.Known() && x.State != coldkeep.ExcursionWithdrawn {
-		worst := "Warmest:      "
-		if x.Kind == coldkeep.TooCold {
-			worst = "Coldest:      "
-		}
-		p("%s %s at %s", worst, degrees(x.Extreme), m.clock(x.PeakAt))
+	if temperature(x.Kind) {
+		m.outOfRange(p)
+	} else {
+		m.unknown(p)
 	}
-	switch {
-	case x.State == coldkeep.ExcursionWithdrawn:
-		p("Out of range:  no; readings that came late corrected it")
-	case x.End != nil:
-		p("Out of range:  %s to %s, %s in all", m.clock(x.Start), m.clock(*x.End), minutes(x.MinutesOut))
-	default:
-		p("Out of range:  since %s, for %s", m.clock(x.Start), span(max(0, m.At.Sub(x.Start))))
-	}
-	if x.Has(coldkeep.ActionHold) && x.State != coldkeep.ExcursionWithdrawn {
-		p("Vaccine:       the lots that stood in it go on hold")
+	for _, o := range m.Also {
+		p("Beside it:     %s since %s, by an alert of its own", alsoWords(o.Kind), m.clock(o.Start))
 	}
 	if m.Alert.AcknowledgedBy != "" {
 		p("Answered by:   %s", line("%s", m.Alert.AcknowledgedBy))
@@ -102,6 +122,70 @@ func (m *Message) facts(p func(string, ...any)) {
 	}
 }
 
+// outOfRange are the lines about a time too warm or too cold.
+func (m *Message) outOfRange(p func(string, ...any)) {
+	x := &m.Alert.Excursion
+	known := x.State != coldkeep.ExcursionWithdrawn
+	if x.Extreme.Known() && known {
+		worst := "Warmest:      "
+		if x.Kind == coldkeep.TooCold {
+			worst = "Coldest:      "
+		}
+		p("%s %s at %s", worst, degrees(x.Extreme), m.clock(x.PeakAt))
+	}
+	switch {
+	case !known:
+		p("Out of range:  no; readings that came late corrected it")
+	case x.End != nil:
+		p("Out of range:  %s to %s, %s in all", m.clock(x.Start), m.clock(*x.End), minutes(x.MinutesOut))
+	default:
+		p("Out of range:  since %s, for %s", m.clock(x.Start), span(max(0, m.At.Sub(x.Start))))
+	}
+	if !known {
+		return
+	}
+	if x.MKT != nil && x.MKT.Known() {
+		p("Mean kinetic:  %s, for information only", degrees(*x.MKT))
+	}
+	if len(x.Witnesses) > 1 {
+		out := 0
+		for _, w := range x.Witnesses {
+			if w.Out {
+				out++
+			}
+		}
+		p("Probes:        %d of the %d in the unit were out of range", out, len(x.Witnesses))
+	}
+	if len(x.Contexts) > 0 {
+		noted := make([]string, len(x.Contexts))
+		for i, c := range x.Contexts {
+			noted[i] = contextWords(c)
+		}
+		p("Noted:         %s", line("%s", strings.Join(noted, ", ")))
+	}
+	if x.Has(coldkeep.ActionHold) {
+		p("Vaccine:       the lots that stood in it go on hold")
+	}
+}
+
+func contextWords(k coldkeep.ContextKind) string {
+	switch k {
+	case coldkeep.ContextOutOfService:
+		return "unit out of service"
+	case coldkeep.ContextWarmUp:
+		return "running to temperature after set-up"
+	case coldkeep.ContextDefrost:
+		return "planned defrost"
+	case coldkeep.ContextDoorOpen:
+		return "door open"
+	case coldkeep.ContextTransport:
+		return "transport"
+	case coldkeep.ContextPowerLost:
+		return "power lost"
+	}
+	return strings.ReplaceAll(string(k), "-", " ")
+}
+
 // todo is what a person should do, in order. The steps on the vaccine are those of
 // the CDC toolkit: keep it cold, mark it, ask before using or discarding it.
 func (m *Message) todo() []string {
@@ -112,6 +196,9 @@ func (m *Message) todo() []string {
 	}
 	if m.Link != "" {
 		answer += ": " + m.Link // last, so that mail programs find where it ends
+	}
+	if !temperature(x.Kind) {
+		return m.todoUnknown(answer)
 	}
 	switch {
 	case m.Alert.State != coldkeep.AlertOpen && m.Event == EventAcknowledged:
@@ -148,13 +235,26 @@ func (m *Message) unit() string {
 
 // clock gives a time on the site's own clock.
 func (m *Message) clock(t time.Time) string {
-	zone := time.UTC
+	return t.In(m.zone()).Format("Mon 2 Jan 2006 15:04 MST")
+}
+
+// hour gives a time on the site's own clock as short as it can be told: the time of day
+// alone when it was within the last day.
+func (m *Message) hour(t time.Time) string {
+	zone := m.zone()
+	if age := m.At.Sub(t); age >= 0 && age < 24*time.Hour {
+		return t.In(zone).Format("15:04")
+	}
+	return t.In(zone).Format("2 Jan 15:04")
+}
+
+func (m *Message) zone() *time.Location {
 	if m.Site.TimeZone != "" {
 		if z, err := time.LoadLocation(m.Site.TimeZone); err == nil {
-			zone = z
+			return z
 		}
 	}
-	return t.In(zone).Format("Mon 2 Jan 2006 15:04 MST")
+	return time.UTC
 }
 
 func kindWords(k coldkeep.Kind) string {

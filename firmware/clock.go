@@ -57,7 +57,7 @@ type timing struct {
 // timing asks what is known of the clock; r.mu is held. Until a time service has
 // set the clock in this boot, records carry where the boot began by the clock they
 // were made with. That tells later how wrong their times are.
-func (r *recorder) timing(now time.Time) timing {
+func (r *recorder) timing() timing {
 	if r.cfg.TimeTrust != "" {
 		return timing{trust: r.cfg.TimeTrust}
 	}
@@ -65,11 +65,26 @@ func (r *recorder) timing(now time.Time) timing {
 	if r.synced != "" {
 		return t
 	}
-	if id, ago, ok := r.keeper.boot(); ok {
-		t.boot, t.base = id, now.Add(-ago).UnixMilli()
+	// The two clocks are read one after the other, and the process may be held up in
+	// between, so the boot's is read on both sides of the wall clock.
+	for range 3 {
+		_, before, _ := r.keeper.boot()
+		now := r.cfg.Clock.Now()
+		id, after, ok := r.keeper.boot()
+		if !ok {
+			return t
+		}
+		t.boot, t.base = id, now.Add(-(before+after)/2).UnixMilli()
+		if after-before < readApart {
+			break
+		}
 	}
 	return t
 }
+
+// readApart is how far apart the two readings of the boot's clock may be: /proc/uptime
+// has hundredths of a second.
+const readApart = 100 * time.Millisecond
 
 // since reads in which boot the clock was set last, "" when that was not this one.
 func (r *recorder) since(ctx context.Context) (string, error) {

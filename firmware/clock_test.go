@@ -68,9 +68,12 @@ func TestRecordsBeforeTheFirstSync(t *testing.T) {
 		return run(t, c, data, func(cfg *Config) { cfg.Clock, cfg.keeper, cfg.TimeTrust = m, m, "" })
 	}
 	emit := func(a *agent, p string) {
+		// The clocks stand still while anything is recorded, the boot too.
+		a.samples <- nil
+		<-a.done
 		m.pass(time.Minute)
 		a.samples <- []sensors.Sample{{Probe: coldkeep.ProbeID(p), Raw: 4000}}
-		a.samples <- nil // taken once the other is recorded
+		<-a.done
 	}
 	a := start()
 	emit(a, "a")

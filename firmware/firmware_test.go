@@ -23,11 +23,12 @@ type tap struct {
 	samples  chan []sensors.Sample // closed: the source's end
 	interval chan time.Duration
 	now      chan struct{}
-	err      error // of Run at its end
+	done     chan struct{} // hears of each emit that is over, as far as it has room
+	err      error         // of Run at its end
 }
 
 func newTap() *tap {
-	return &tap{samples: make(chan []sensors.Sample), interval: make(chan time.Duration, 10), now: make(chan struct{}, 10)}
+	return &tap{samples: make(chan []sensors.Sample), interval: make(chan time.Duration, 10), now: make(chan struct{}, 10), done: make(chan struct{}, 1)}
 }
 
 func (s *tap) SetInterval(d time.Duration) { s.interval <- d }
@@ -45,6 +46,10 @@ func (s *tap) Run(ctx context.Context, emit sensors.Emit) error {
 			}
 			if err := emit(ctx, b); err != nil {
 				return err
+			}
+			select {
+			case s.done <- struct{}{}:
+			default: // nobody waits
 			}
 		}
 	}

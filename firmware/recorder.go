@@ -175,7 +175,7 @@ func (r *recorder) event(ctx context.Context, event, detail string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.cfg.Clock.Now()
-	r.at = r.timing(now)
+	r.at = r.timing()
 	return r.write(ctx, []outbox.Record{r.eventRecord(now, "", event, detail)}, r.box.Append)
 }
 
@@ -186,7 +186,7 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 	defer r.mu.Unlock()
 	now := r.cfg.Clock.Now()
 	records := make([]outbox.Record, 0, len(samples)+1)
-	r.at = r.timing(now)
+	r.at = r.timing()
 	if r.cfg.TimeTrust == "" {
 		if d, stepped := r.clock.look(now); stepped {
 			records = append(records, r.eventRecord(now, "", wire.EventClockStep, fmt.Sprintf("%+.3f s", d.Seconds())))

@@ -35,6 +35,14 @@ type Config struct {
 	Readings web.Readings
 	Inbox    web.Inbox
 	Live     web.Live
+	Devices  web.Devices  // how the devices stand
+	Latest   web.Latest   // the last of a probe that stands in no unit
+	Verdicts web.Verdicts // what other profiles say of an excursion
+	Channels web.Channels // by what alerts can be told
+
+	// Broker is the address that a new device is told to connect to once it has been let
+	// in, such as "ssl://broker.example:8883"; "" tells it none.
+	Broker string
 
 	// CollectorToken, when set, is accepted as the bearer token of an interface
 	// account with scope collector.
@@ -103,14 +111,14 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	}
 	screens, err := web.New(web.Config{
 		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Trail: st, Sessions: st.Sessions(),
-		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live,
+		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
 	})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log}))
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock}))
 	mux.Handle("/", screens)
 	r.handler = mux
 
@@ -169,6 +177,19 @@ func (r *Registry) CheckDevice(ctx context.Context, username, password string) (
 // the device has an account.
 func (r *Registry) AddDevice(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (secret string, err error) {
 	return r.auth.AddDevice(ctx, auth.System("Command line"), site, agent)
+}
+
+// EnsureAccount makes the interface account of that name with a token and scopes
+// (auth.ScopeCollector, auth.ScopeUnits), or gives it these when it exists. A token
+// shorter than 16 characters is EINVALID.
+func (r *Registry) EnsureAccount(ctx context.Context, name, token string, scopes ...string) error {
+	return r.auth.EnsureAccount(ctx, name, token, scopes...)
+}
+
+// DeviceKey returns the public key, in base64url, by which a device's seals are to be
+// signed; "" when it was let in without one. ENOTFOUND for an unknown device.
+func (r *Registry) DeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (string, error) {
+	return r.auth.DeviceKey(ctx, site, agent)
 }
 
 // DemoPerson is somebody of the demo, with the password to be printed.

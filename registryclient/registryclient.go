@@ -11,7 +11,8 @@
 // parcels wait and go out in order on its return, each under an idempotency key
 // that belongs to its content, so a parcel that arrives twice counts once. A parcel
 // that the registry refuses for good is parked with the reason and the rest goes
-// on.
+// on. Silence and faults of a probe are posted like temperatures, and never ask for a
+// hold; a fault of a device is not the registry's and is not posted.
 //
 // What comes in is the mirror: sites, appliances, assignments, devices, on-call
 // policy, cached in a table so that the collector works from the first moment

@@ -3,6 +3,7 @@
 // the same process or another.
 //
 //	GET  /api/v1/alerts?site=&open=true       → [alert, …]
+//	GET  /api/v1/alerts/channels              → {"channels": ["webhook", …]}
 //	POST /api/v1/alerts/{id}/acknowledge      {"person": "…", "note": "…"} → 204
 //
 // A bearer token signs both in. Errors are application/problem+json with a stable
@@ -32,6 +33,8 @@ type Alerts interface {
 	Alerts(ctx context.Context, site coldkeep.SiteID, onlyOpen bool) ([]coldkeep.Alert, error)
 	// Acknowledge takes a person's answer.
 	Acknowledge(ctx context.Context, id, person, note string) error
+	// Channels names the channels that are set up.
+	Channels(ctx context.Context) ([]string, error)
 }
 
 // maxBody bounds the body of an answer.
@@ -48,6 +51,7 @@ func Mount(r gin.IRouter, alerts Alerts, token string, log *slog.Logger) error {
 	}
 	h := &handler{alerts: alerts, token: sha256.Sum256([]byte(token)), log: log}
 	r.GET("/api/v1/alerts", h.auth, h.list)
+	r.GET("/api/v1/alerts/channels", h.auth, h.channels)
 	r.POST("/api/v1/alerts/:id/acknowledge", h.auth, h.acknowledge)
 	return nil
 }
@@ -87,6 +91,20 @@ func (h *handler) list(c *gin.Context) {
 		list = []coldkeep.Alert{}
 	}
 	c.JSON(http.StatusOK, list)
+}
+
+// channels is the answer of that name.
+type channels struct {
+	Channels []string `json:"channels"`
+}
+
+func (h *handler) channels(c *gin.Context) {
+	list, err := h.alerts.Channels(c.Request.Context())
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, channels{append([]string{}, list...)})
 }
 
 // answer is the body of an acknowledgement.

@@ -47,6 +47,13 @@ func (b *book) Acknowledge(_ context.Context, id, person, note string) error {
 	return nil
 }
 
+func (b *book) Channels(context.Context) ([]string, error) {
+	if b.site == "broken" {
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "away")
+	}
+	return []string{"email", "webhook"}, nil
+}
+
 func serve(t *testing.T, b *book) *httptest.Server {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
@@ -81,6 +88,9 @@ func TestClientAndServer(t *testing.T) {
 	if err := c.Acknowledge(t.Context(), "a1", "Anna", "moved"); err != nil {
 		t.Fatal(err)
 	}
+	if names, err := c.Channels(t.Context()); err != nil || strings.Join(names, " ") != "email webhook" {
+		t.Fatalf("got %v, %v", names, err)
+	}
 	if got := strings.Join(b.answered, "; "); got != "a1 Anna moved" {
 		t.Fatalf("got %s", got)
 	}
@@ -90,6 +100,7 @@ func TestClientGivesTheServersCodes(t *testing.T) {
 	s := serve(t, &book{})
 	c := client(t, s.URL, "t0ken")
 	_, broken := c.Alerts(t.Context(), "broken", false)
+	_, channels := c.Channels(t.Context())
 	_, stranger := client(t, s.URL, "guess").Alerts(t.Context(), "", false)
 	away := client(t, s.URL, "t0ken")
 	for what, e := range map[string]struct {
@@ -97,6 +108,7 @@ func TestClientGivesTheServersCodes(t *testing.T) {
 		code string
 	}{
 		"broken":   {broken, coldkeep.EUNAVAILABLE},
+		"channels": {channels, coldkeep.EUNAVAILABLE},
 		"stranger": {stranger, coldkeep.EUNAUTHORIZED},
 		"no name":  {c.Acknowledge(t.Context(), "a1", "", ""), coldkeep.EINVALID},
 		"no alert": {c.Acknowledge(t.Context(), "none", "Anna", ""), coldkeep.ENOTFOUND},

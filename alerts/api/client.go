@@ -62,6 +62,19 @@ func (c *Client) Alerts(ctx context.Context, site coldkeep.SiteID, onlyOpen bool
 	return list, nil
 }
 
+// Channels names the channels that are set up at the collector. Errors as Alerts.
+func (c *Client) Channels(ctx context.Context) ([]string, error) {
+	body, err := c.do(ctx, http.MethodGet, "/api/v1/alerts/channels", nil)
+	if err != nil {
+		return nil, err
+	}
+	var said channels
+	if err := json.Unmarshal(body, &said); err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "alerts.Client", "the collector's answer is not readable")
+	}
+	return said.Channels, nil
+}
+
 // Acknowledge sends a person's answer. It gives the codes of alerts.Service's
 // Acknowledge, and those of Alerts when the collector cannot be reached.
 func (c *Client) Acknowledge(ctx context.Context, id, person, note string) error {

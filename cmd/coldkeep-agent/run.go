@@ -134,6 +134,9 @@ func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
 		}
 	}
 	cfg.Site, cfg.Agent, cfg.Broker, cfg.Password, cfg.Username = p.Site, p.Agent, cmp.Or(c.Broker, p.Broker), p.Password, c.Username
+	if cfg.Broker == "" {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "the registry named no broker to this device: --broker is missing")}
+	}
 	if p.CA != "" && cfg.TLS == nil {
 		cfg.TLS, err = trust([]byte(p.CA), "the certificates that the registry gave")
 	}

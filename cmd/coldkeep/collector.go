@@ -281,6 +281,17 @@ func (c *collector) lookAfterDevices(ctx context.Context, cfg collectorConfig) (
 	return nil
 }
 
+// deviceHealth is how the devices of a site stand; "" is all sites.
+func (c *collector) deviceHealth(_ context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error) {
+	out := []coldkeep.DeviceHealth{}
+	for _, d := range c.devices.Health() {
+		if site == "" || d.Site == site {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
 // leading runs a task that only one of several collectors may do.
 func (c *collector) leading(ctx context.Context, task string, run func(context.Context) error) error {
 	if c.leases == nil {
@@ -355,7 +366,7 @@ func (c *collector) Close() error {
 // Handler serves the read API and the alerts.
 func (c *collector) Handler() (http.Handler, error) {
 	r := newEngine()
-	(&api.API{Reader: c.reader, Hub: c.hub, Token: c.token, Log: c.log}).Routes(r)
+	(&api.API{Reader: c.reader, Hub: c.hub, Token: c.token, Log: c.log, Devices: c.deviceHealth, Verdicts: c.judge.Verdicts, Command: c.devices.Command}).Routes(r)
 	if err := alertsapi.Mount(r, c.alerts, c.token, c.log); err != nil {
 		return nil, err
 	}
@@ -375,7 +386,7 @@ func newEngine() *gin.Engine {
 }
 
 // collectorPaths are what the collector serves on a listener it shares.
-var collectorPaths = []string{"/api/v1/readings", "/api/v1/readings.csv", "/api/v1/live", "/api/v1/alerts", "/api/v1/alerts/"}
+var collectorPaths = []string{"/api/v1/readings", "/api/v1/readings.csv", "/api/v1/live", "/api/v1/watch/", "/api/v1/alerts", "/api/v1/alerts/"}
 
 // checks are the collector's part of /readyz.
 func (c *collector) checks() []check {
@@ -415,6 +426,14 @@ func (c *collector) metrics(reg *prometheus.Registry) {
 	counter("coldkeep_ingest_records_repeated_total", "Records that had been dealt with before.", n.Repeated.Load)
 	counter("coldkeep_ingest_records_quarantined_total", "Records that could not be what they claim to be.", n.Quarantined.Load)
 	counter("coldkeep_ingest_payloads_refused_total", "Payloads that could not be read.", n.Refused.Load)
+	counter("coldkeep_ingest_messages_total", "Messages taken from the broker.", n.Messages.Load)
+	counter("coldkeep_ingest_takes_total", "Commits that carried them.", n.Takes.Load)
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_ingest_queued_bytes", Help: "Bytes of messages that wait or are being worked on."},
+		func() float64 { return float64(n.QueuedBytes.Load()) }))
+	if c.leases != nil {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_sites_held", Help: "Sites whose lease this collector holds."},
+			func() float64 { return float64(c.leases.Status().Held) }))
+	}
 	counter("coldkeep_ingest_seals_total", "Seals that came and were kept.", n.Seals.Load)
 	counter("coldkeep_ingest_seals_refused_total", "Seals that were refused, mostly for a wrong signature.", n.SealsRefused.Load)
 	// Factors of 1.5 from 1 ms to half a minute, and days for what was kept back.

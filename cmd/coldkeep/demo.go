@@ -195,3 +195,39 @@ func (l *lateCollector) Subscribe(ctx context.Context) <-chan coldkeep.LiveEvent
 	}
 	return c.hub.Subscribe(ctx)
 }
+
+// Devices implements the screens' Devices.
+func (l *lateCollector) Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.deviceHealth(ctx, site)
+}
+
+// Latest implements the screens' Latest.
+func (l *lateCollector) Latest(ctx context.Context, s coldkeep.Series) (coldkeep.Reading, error) {
+	c, err := l.get()
+	if err != nil {
+		return coldkeep.Reading{}, err
+	}
+	return c.store.Latest(ctx, s)
+}
+
+// Verdicts implements the screens' Verdicts.
+func (l *lateCollector) Verdicts(ctx context.Context, excursion string) ([]coldkeep.Verdict, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.judge.Verdicts(ctx, excursion)
+}
+
+// Channels implements the screens' Channels.
+func (l *lateCollector) Channels(ctx context.Context) ([]string, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.alerts.Channels(ctx)
+}

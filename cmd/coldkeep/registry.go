@@ -22,6 +22,7 @@ type registryCmd struct {
 	CollectorURL       string   `help:"Address of the collector's read API, for charts and alerts." env:"COLDKEEP_COLLECTOR_URL"`
 	APITokenFile       string   `help:"File with the token of the collector's read API." name:"api-token-file" env:"COLDKEEP_API_TOKEN_FILE"`
 	CollectorTokenFile string   `help:"File with a token that the collector may sign in with." env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
+	DeviceBroker       string   `help:"Broker address that devices are told when they are let in." env:"COLDKEEP_DEVICE_BROKER"`
 	SecureCookies      bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin      []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
 	Demo               bool     `help:"Furnish two invented clinics and print the passwords."`
@@ -43,7 +44,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	if db == "" {
 		db = filepath.Join(cmd.Data, "registry.db")
 	}
-	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin}
+	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Broker: cmd.DeviceBroker}
 	if cmd.CollectorURL != "" {
 		apiToken, err := readSecret(cmd.APITokenFile)
 		if err != nil {
@@ -55,6 +56,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		}
 		collector := &api.Client{BaseURL: cmd.CollectorURL, Token: apiToken}
 		cfg.Readings, cfg.Live, cfg.Inbox = collector, collector, inbox
+		cfg.Devices, cfg.Latest, cfg.Verdicts, cfg.Channels = collector, collector, collector, inbox
 	}
 	r, err := registry.Open(ctx, cfg)
 	if err != nil {

@@ -32,6 +32,8 @@ type upCmd struct {
 	SecureCookies bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
 
+	DeviceBroker string `help:"Broker address that devices are told when they are let in; by default the one here." env:"COLDKEEP_DEVICE_BROKER"`
+
 	mqttTLSFlags `embed:""`
 	brokerFlags  `embed:""`
 	storesFlags  `embed:""`
@@ -76,7 +78,8 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		dbRegistry = filepath.Join(data, "registry.db")
 	}
 	reg, err := registry.Open(ctx, registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken,
-		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late})
+		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late,
+		Devices: late, Latest: late, Verdicts: late, Channels: late, Broker: cmd.deviceBroker()})
 	if err != nil {
 		return err
 	}
@@ -138,6 +141,19 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	}
 	cmd.announce(std, url, mqtt, data, people)
 	return ended(ctx, g.Wait())
+}
+
+// deviceBroker is the address that new devices are told.
+func (cmd *upCmd) deviceBroker() string {
+	switch {
+	case cmd.DeviceBroker != "":
+		return cmd.DeviceBroker
+	case cmd.Broker != "":
+		return cmd.Broker
+	case cmd.MQTTTLS != "":
+		return "ssl://" + cmd.MQTTTLS
+	}
+	return "tcp://" + cmd.MQTT
 }
 
 // reachable is the URL by which this machine reaches a listener, also one on all

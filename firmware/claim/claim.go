@@ -30,6 +30,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/firmware/uplink"
@@ -80,7 +82,7 @@ type Config struct {
 type Place struct {
 	Site   coldkeep.SiteID  `json:"site"`
 	Agent  coldkeep.AgentID `json:"agent"`
-	Broker string           `json:"broker"`
+	Broker string           `json:"broker,omitempty"` // "" when the registry does not know it
 	// CA holds certificates (PEM) to trust for the broker in place of the system's;
 	// "" when there are none.
 	CA string `json:"ca,omitempty"`
@@ -92,6 +94,9 @@ type Place struct {
 func (p *Place) check() error {
 	if !wire.ValidName(string(p.Site)) || !wire.ValidName(string(p.Agent)) {
 		return coldkeep.Errorf(coldkeep.EINVALID, "site %.80q, agent %.80q: want [a-z0-9-], 1 to 64 of them", p.Site, p.Agent)
+	}
+	if p.Broker == "" {
+		return nil
 	}
 	_, err := uplink.ParseBroker(p.Broker)
 	return err
@@ -126,6 +131,25 @@ const (
 // signed are the bytes that a claim's signature covers.
 func signed(code, secretSHA256 string) []byte {
 	return []byte("coldkeep/claim/1|" + code + "|" + secretSHA256)
+}
+
+// maxWord is how long a word about the hardware may be for the registry to take it, in
+// bytes.
+const maxWord = 80
+
+// plain makes a word that the registry takes: on one line, and not too long.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range s { // what is no UTF-8 comes as U+FFFD
+		if !unicode.IsPrint(r) {
+			r = '?'
+		}
+		if b.Len()+utf8.RuneLen(r) > maxWord {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // alphabet is Crockford's base 32: no I, L, O and U, which are read as something
@@ -325,7 +349,7 @@ func (c *claimer) ask(ctx context.Context, s *state, posted *bool) (string, *Pla
 	if !*posted {
 		sum := hash(s.Secret)
 		body, err := json.Marshal(request{V: wire.Version, Code: s.Code, Pub: wire.EncodeKey(c.cfg.Key.Public().(ed25519.PublicKey)), SecretSHA256: sum,
-			Model: c.cfg.Hardware.Model, Serial: c.cfg.Hardware.Serial, Version: c.cfg.Version,
+			Model: plain(c.cfg.Hardware.Model), Serial: plain(c.cfg.Hardware.Serial), Version: plain(c.cfg.Version),
 			Sig: base64.RawURLEncoding.EncodeToString(ed25519.Sign(c.cfg.Key, signed(s.Code, sum)))})
 		if err != nil {
 			return "", nil, err

@@ -457,6 +457,39 @@ func TestHardware(t *testing.T) {
 	}
 }
 
+func TestPlainWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"Raspberry Pi 4":        "Raspberry Pi 4",
+		"two\nlines\x00":        "two?lines?",
+		"\xff":                  "\ufffd",
+		strings.Repeat("é", 60): strings.Repeat("é", 40),
+	} {
+		if got := plain(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A registry that does not know its broker leaves that to the command line.
+func TestPlaceWithoutBroker(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		_, _ = w.Write([]byte(`{"state":"accepted","expires_at":"2026-03-02T00:00:00Z","site":"s","agent":"a"}`))
+	}))
+	defer srv.Close()
+	data := t.TempDir()
+	p, err := Run(t.Context(), config(srv.URL, data, key(t)))
+	if err != nil || p.Site != "s" || p.Agent != "a" || p.Broker != "" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if again, err := Load(data, nil); err != nil || *again != *p {
+		t.Errorf("%+v, %v; want %+v", again, err, p)
+	}
+}
+
 func TestCodes(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {

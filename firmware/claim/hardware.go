@@ -27,8 +27,7 @@ func readHardware(root, host string) Hardware {
 		if err != nil {
 			return ""
 		}
-		s := strings.ToValidUTF8(strings.TrimRight(string(b), "\x00\n"), "?")
-		return s[:min(len(s), 100)]
+		return strings.TrimRight(string(b), "\x00\n")
 	}
 	h := Hardware{Model: property("model"), Serial: property("serial-number")}
 	if h.Model == "" {

@@ -28,6 +28,10 @@ func (c *Client) get(ctx context.Context, hc *http.Client, path string, q url.Va
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "api.Client", "collector URL %q", c.BaseURL)
 	}
+	return c.do(hc, req)
+}
+
+func (c *Client) do(hc *http.Client, req *http.Request) (*http.Response, error) {
 	req.Header.Set("Authorization", "Bearer "+c.Token)
 	resp, err := hc.Do(req)
 	if err != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/csv"
 	"encoding/json"
@@ -23,6 +24,13 @@ type API struct {
 	Hub    *Hub
 	Token  string // bearer token that callers must bring; an empty one lets nobody in
 	Log    *slog.Logger
+
+	// Devices tells how a site's devices stand, Verdicts what each profile says of an
+	// excursion.
+	Devices  func(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error)
+	Verdicts func(ctx context.Context, excursion string) ([]coldkeep.Verdict, error)
+	// Command sends a device a command, "identify" or "sample-now".
+	Command func(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, cmd string) error
 }
 
 // Routes adds the API's routes.
@@ -31,6 +39,10 @@ func (a *API) Routes(r gin.IRouter) {
 	g.GET("/readings", a.readings)
 	g.GET("/readings.csv", a.readingsCSV)
 	g.GET("/live", a.live)
+	g.GET("/watch/devices", a.devices)
+	g.GET("/watch/latest", a.latest)
+	g.GET("/watch/verdicts", a.verdicts)
+	g.POST("/watch/commands", a.command)
 }
 
 func (a *API) authenticate(c *gin.Context) {

@@ -21,10 +21,8 @@ func (j *Judge) Verdicts(ctx context.Context, id string) ([]coldkeep.Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	j.mu.Lock()
-	t := j.tracks[x.Appliance]
-	j.mu.Unlock()
-	if !ok || t == nil {
+	t, err := j.visitor(x.Appliance)
+	if !ok || err != nil {
 		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "excursion %q is not known, or its unit is not watched any more", id)
 	}
 	end := j.clock.Now()
@@ -63,4 +61,25 @@ func (j *Judge) Verdicts(ctx context.Context, id string) ([]coldkeep.Verdict, er
 		return len(b.Excursions) - len(a.Excursions)
 	})
 	return out, nil
+}
+
+// visitor is a track of an appliance that only looks: also of a site that another
+// collector judges.
+func (j *Judge) visitor(id coldkeep.ApplianceID) (*track, error) {
+	j.mu.Lock()
+	m := j.mirror
+	j.mu.Unlock()
+	ap, ok := m.Appliance(id)
+	if !ok {
+		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "appliance %q is not known", id)
+	}
+	rules, err := compile(&ap)
+	if err != nil {
+		return nil, err
+	}
+	p := pastOf(&m, id)
+	if len(p.probes) == 0 {
+		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "no probe has stood in appliance %q", id)
+	}
+	return &track{appliance: ap, past: p, history: p.history(), rules: rules}, nil
 }

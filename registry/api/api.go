@@ -48,15 +48,25 @@ type Config struct {
 	Inventory *inventory.Service
 	Answers   Answers
 	Log       *slog.Logger
+	Broker    string         // address that accepted devices connect to; "" is not told
+	Clock     coldkeep.Clock // of the services; the machine's when nil
 }
 
 // maxWait is the longest long-poll, in seconds.
 const maxWait = 60
 
-type server struct{ Config }
+type server struct {
+	Config
+	claims limiter
+}
 
 // New returns the API's handler; it answers under /api/.
-func New(c Config) http.Handler { return (&server{c}).engine() }
+func New(c Config) http.Handler {
+	if c.Clock == nil {
+		c.Clock = coldkeep.RealClock{}
+	}
+	return (&server{Config: c}).engine()
+}
 
 func (s *server) engine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
@@ -77,6 +87,20 @@ func (s *server) engine() *gin.Engine {
 	v1.POST("/holds", s.post(64<<10, s.hold))
 	v1.POST("/holds/:id/proposal", s.post(64<<10, s.proposal))
 	v1.POST("/appliance-status", s.post(256<<10, s.status))
+
+	v1.POST("/assignments", s.post(64<<10, s.assign))
+	v1.POST("/assignments/end", s.post(64<<10, s.endAssignment))
+	v1.GET("/calibrations", s.calibrations)
+	v1.POST("/calibrations", s.post(64<<10, s.calibrate))
+	v1.GET("/appliances/:id/contexts", s.contexts)
+	v1.POST("/appliances/:id/contexts", s.post(64<<10, s.addContext))
+	v1.POST("/contexts/:id/end", s.post(64<<10, s.endContext))
+	v1.POST("/appliances/:id/service", s.post(64<<10, s.service))
+	v1.POST("/appliances/:id/limits", s.post(64<<10, s.limits))
+	v1.POST("/appliances/:id/profile", s.post(64<<10, s.profile))
+
+	e.POST("/api/v1/devices/claims", s.postClaim)
+	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e
 }
 

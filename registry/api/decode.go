@@ -45,10 +45,19 @@ func decodeFields(body []byte, path string, into any) error {
 	if err := strict(body, &raw); err != nil || raw == nil {
 		return coldkeep.Errorf(coldkeep.EINVALID, "%s: want a JSON object%s", strings.TrimSuffix(cmp.Or(path, "body"), "."), because(err))
 	}
-	v := reflect.ValueOf(into).Elem()
+	return decodeStruct(raw, path, reflect.ValueOf(into).Elem())
+}
+
+func decodeStruct(raw map[string]json.RawMessage, path string, v reflect.Value) error {
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		field := v.Field(i)
+		if v.Type().Field(i).Anonymous {
+			if err := decodeStruct(raw, path, field); err != nil {
+				return err
+			}
+			continue
+		}
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		b, sent := raw[name]
 		if !sent {
 			if t, ok := field.Addr().Interface().(*coldkeep.Temperature); ok {
@@ -56,9 +65,32 @@ func decodeFields(body []byte, path string, into any) error {
 			}
 			continue
 		}
-		if err := json.Unmarshal(b, field.Addr().Interface()); err != nil {
-			return coldkeep.Errorf(coldkeep.EINVALID, "%s%s: %s", path, name, wanted(field, b, err))
+		if err := decodeField(b, path+name, field); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func decodeField(b json.RawMessage, path string, field reflect.Value) error {
+	if field.Kind() != reflect.Slice || field.Type().Elem().Kind() != reflect.Struct {
+		if err := json.Unmarshal(b, field.Addr().Interface()); err != nil {
+			return coldkeep.Errorf(coldkeep.EINVALID, "%s: %s", path, wanted(field, b, err))
+		}
+		return nil
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return coldkeep.Errorf(coldkeep.EINVALID, "%s: want a list of objects", path)
+	}
+	list := reflect.MakeSlice(field.Type(), len(raw), len(raw))
+	for i, r := range raw {
+		if err := decodeFields(r, fmt.Sprintf("%s[%d].", path, i), list.Index(i).Addr().Interface()); err != nil {
+			return err
+		}
+	}
+	if len(raw) > 0 {
+		field.Set(list)
 	}
 	return nil
 }
@@ -101,7 +133,9 @@ func wanted(field reflect.Value, sent []byte, err error) string {
 	switch field.Interface().(type) {
 	case time.Time, *time.Time:
 		return fmt.Sprintf("%s: want a time such as \"2026-01-31T08:15:00Z\"", sent)
-	case coldkeep.Temperature:
+	case coldkeep.Threshold, *coldkeep.Threshold:
+		return fmt.Sprintf("%s: want a limit such as \"8C\" or \"46F\"", sent)
+	case coldkeep.Temperature, *coldkeep.Temperature:
 		return fmt.Sprintf("%s: want degrees Celsius as a number, or null", sent)
 	}
 	switch field.Kind() {
@@ -114,7 +148,7 @@ func wanted(field reflect.Value, sent []byte, err error) string {
 	case reflect.Bool:
 		return fmt.Sprintf("%s: want true or false", sent)
 	case reflect.Slice:
-		return fmt.Sprintf("%s: want a list of text", sent)
+		return fmt.Sprintf("%s: want a list", sent)
 	}
 	return coldkeep.ErrorMessage(err)
 }

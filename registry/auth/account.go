@@ -92,7 +92,10 @@ func (s *Service) putDevice(ctx context.Context, by Principal, site coldkeep.Sit
 			return coldkeep.Errorf(coldkeep.ECONFLICT, "Device %s/%s has an account. Revoke it first to give it a new secret.", site, agent)
 		}
 		d = coldkeep.Device{Site: site, Agent: agent, SecretSHA256: SHA256(secret)}
-		return s.changeDevice(ctx, tx, by, d, "device.add")
+		if err := s.changeDevice(ctx, tx, by, d, "device.add"); err != nil {
+			return err
+		}
+		return tx.SetDeviceKey(ctx, site, agent, "") // a new device has a new key
 	})
 }
 
@@ -148,4 +151,10 @@ func (s *Service) CheckDevice(ctx context.Context, username, password string) (s
 		return "", "", false
 	}
 	return d.Site, d.Agent, true
+}
+
+// DeviceKey returns the key by which a device's seals are to be signed, in base64url; ""
+// when none was told. ENOTFOUND for an unknown device.
+func (s *Service) DeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (string, error) {
+	return s.store.DeviceKey(ctx, site, agent)
 }

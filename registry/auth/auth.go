@@ -56,6 +56,9 @@ type Reader interface {
 	Device(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (coldkeep.Device, error)
 	Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Device, error)
 	Site(ctx context.Context, id coldkeep.SiteID) (coldkeep.Site, error)
+	DeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (string, error) // "" when none is expected
+	Claim(ctx context.Context, code string) (Claim, error)
+	WaitingClaims(ctx context.Context, since time.Time) ([]Claim, error) // made after since, the latest first
 }
 
 // Tx is a transaction on them.
@@ -68,6 +71,10 @@ type Tx interface {
 	ResetAttempts(ctx context.Context, id string) error
 	PutAccount(ctx context.Context, a Account) error
 	PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error
+	SetDeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, key string) error
+	InsertClaim(ctx context.Context, c Claim) (isNew bool, err error)
+	DecideClaim(ctx context.Context, c Claim) error // ECONFLICT when it has been decided
+	DeleteClaims(ctx context.Context, before time.Time) error
 	BumpMirror(ctx context.Context) (int64, error)
 }
 

@@ -57,6 +57,8 @@ const (
 	ManageStock     Permission = "manage-stock"     // receive, move, count lots
 	DecideHolds     Permission = "decide-holds"     // release or waste held lots
 	ManageUnits     Permission = "manage-units"     // units, probes, devices, on-call
+	NoteContext     Permission = "note-context"     // defrosts, open doors, transports
+	LoosenRules     Permission = "loosen-rules"     // a range or profile wider than the programme's
 	ManagePeople    Permission = "manage-people"    // accounts of people
 	ManageProgramme Permission = "manage-programme" // sites, people of the programme
 	ReadTrail       Permission = "read-trail"
@@ -64,18 +66,21 @@ const (
 )
 
 var grants = map[Role][]Permission{
-	StateAdmin:      {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, ManagePeople, ManageProgramme, ReadTrail},
-	VFCCoordinator:  {View, Acknowledge, DecideHolds, ReadTrail},
-	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, ManagePeople, ReadTrail},
-	Nurse:           {View, Acknowledge, ManageStock},
+	StateAdmin:      {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules, ManagePeople, ManageProgramme, ReadTrail},
+	VFCCoordinator:  {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail},
+	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, ManagePeople, ReadTrail},
+	Nurse:           {View, Acknowledge, ManageStock, NoteContext},
 	ViewOnly:        {View},
-	system:          {View, ManageStock, ManageUnits, ManagePeople, ManageProgramme, Collect},
+	system:          {View, ManageStock, ManageUnits, NoteContext, ManagePeople, ManageProgramme, Collect},
 }
 
-// ScopeCollector is the scope of the collector's interface account.
-const ScopeCollector = "collector"
+// The scopes of interface accounts.
+const (
+	ScopeCollector = "collector" // the collector's
+	ScopeUnits     = "units"     // a programme's own tool that keeps units and probes
+)
 
-var scopeGrants = map[string][]Permission{ScopeCollector: {Collect}}
+var scopeGrants = map[string][]Permission{ScopeCollector: {Collect}, ScopeUnits: {View, ManageUnits, NoteContext}}
 
 // Principal is whoever acts: a person, an interface account, or the registry
 // itself. The zero Principal is nobody.

@@ -5,6 +5,7 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,9 @@ var probes = []probe{
 	{Series: coldkeep.Series{Site: "northgate", Agent: "pi-1", Probe: "fridge-1"}, unit: "northgate-fridge-1"},
 	{Series: coldkeep.Series{Site: "northgate", Agent: "pi-1", Probe: "freezer-1"}, unit: "northgate-freezer-1"},
 }
+
+// certificateDays is how long the demo's certificates hold yet; one is about to end.
+var certificateDays = []int{400, 21, 580, 300}
 
 // history is how long before its start the demo's units have been in use.
 const history = 60 * 24 * time.Hour
@@ -189,7 +193,7 @@ func (f furnisher) units() error {
 		if err != nil {
 			return err
 		}
-		for _, p := range probes {
+		for i, p := range probes {
 			if p.unit != u.ID {
 				continue
 			}
@@ -197,7 +201,14 @@ func (f furnisher) units() error {
 			if from.IsZero() {
 				from = f.start
 			}
-			if err := f.s.Templog.Assign(f.ctx, f.by, coldkeep.Assignment{Series: p.Series, Appliance: p.unit, From: from}); err != nil {
+			if err := f.s.Templog.Assign(f.ctx, f.by, coldkeep.Assignment{Series: p.Series, Appliance: p.unit, Role: coldkeep.RoleVaccine, From: from}); err != nil {
+				return err
+			}
+			if p.Agent == "recorder" {
+				continue // what it plays was calibrated when it was recorded
+			}
+			if err := f.s.Templog.Calibrate(f.ctx, f.by, coldkeep.Calibration{Series: p.Series, Certificate: fmt.Sprintf("DEMO-%d", 1040+i),
+				Expires: f.s.Clock.Now().AddDate(0, 0, certificateDays[i%len(certificateDays)]).Format(time.DateOnly)}); err != nil {
 				return err
 			}
 		}

@@ -20,7 +20,12 @@ type stock struct {
 	doses   int
 	months  int
 	from    time.Time // zero: since the demo's history begins
+	budget  inventory.Budget
 }
+
+// menveoMinutes is for how long Menveo may be out of range in its life, up to 25 °C: a
+// cumulative 120 hours (Specialist Pharmacy Service, NHS).
+var menveoMinutes = 120 * 60
 
 // lotsRecorded is since when the recorded freezer's lots stood there.
 var lotsRecorded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -32,6 +37,8 @@ var stocks = []stock{
 	{unit: "lakeside-fridge-1", number: "DM5H9E4", product: "Engerix-B Pediatric", cvx: "08", ndc: "58160-0820-52", mvx: "SKB", funding: inventory.Private, doses: 12, months: 9},
 	{unit: "lakeside-fridge-1", number: "DMGP620", product: "Prevnar 20", cvx: "216", ndc: "00005-2000-10", mvx: "PFR", funding: inventory.Public, doses: 30, months: 13},
 	{unit: "lakeside-fridge-2", number: "DMX0931", product: "MenQuadfi", cvx: "203", ndc: "49281-0590-05", mvx: "PMC", funding: inventory.Private, doses: 10, months: 18},
+	{unit: "lakeside-fridge-2", number: "DMN2K60", product: "Menveo", cvx: "136", ndc: "58160-0955-09", mvx: "SKB", funding: inventory.Public, doses: 10, months: 17,
+		budget: inventory.Budget{Warm: &menveoMinutes, Source: "Specialist Pharmacy Service, NHS: up to 25 °C, 120 hours in all"}},
 	{unit: "lakeside-fridge-2", number: "DMW442B", product: "Gardasil 9", cvx: "165", ndc: "00006-4119-03", mvx: "MSD", funding: inventory.Public, doses: 16, months: 20},
 	{unit: "lakeside-fridge-2", number: "DMUT877", product: "Fluzone Trivalent", cvx: "140", ndc: "49281-0425-50", mvx: "PMC", funding: inventory.Private, doses: 40, months: 7},
 	{unit: "lakeside-fridge-2", number: "DM4B3N9", product: "Boostrix", cvx: "115", ndc: "58160-0842-52", mvx: "SKB", funding: inventory.Private, doses: 15, months: 15},
@@ -67,12 +74,15 @@ func (f furnisher) lots() error {
 		if from.IsZero() || from.After(now) {
 			from = f.start
 		}
-		_, err := f.s.Inventory.Receive(f.ctx, f.by, inventory.Lot{
+		l, err := f.s.Inventory.Receive(f.ctx, f.by, inventory.Lot{
 			Site: site[s.unit], Number: s.number, Product: s.product, CVX: s.cvx, NDC: s.ndc, MVX: s.mvx,
 			Funding: s.funding, DosesOnHand: s.doses,
 			// The last day of a month, as manufacturers print it.
 			Expires: time.Date(now.Year(), now.Month()+time.Month(s.months)+1, 0, 0, 0, 0, 0, time.UTC).Format(time.DateOnly),
 		}, s.unit, from)
+		if err == nil && s.budget.Source != "" {
+			err = f.s.Inventory.SetBudget(f.ctx, f.by, l.ID, s.budget)
+		}
 		if err != nil {
 			return err
 		}

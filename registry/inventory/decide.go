@@ -166,8 +166,10 @@ func (s *Service) decidable(ctx context.Context, tx Tx, by auth.Principal, id st
 // LotView is a lot as people look at it.
 type LotView struct {
 	Lot
-	Where *Placement // where it stands; absent: nowhere
-	Holds []LotHold  // newest first
+	Where    *Placement // where it stands; absent: nowhere
+	Holds    []LotHold  // newest first
+	Stays    []Placement
+	Exposure Exposure
 }
 
 // Held reports whether a hold on the lot waits for a person.
@@ -189,6 +191,28 @@ type Stock struct {
 	Lots      []LotView // held ones first, then by product and lot number
 	Holds     []Hold    // newest first
 	Proposals []Proposal
+}
+
+// HoldOf returns the hold of an excursion. ENOTFOUND when there is none that by may see.
+func (s *Service) HoldOf(ctx context.Context, by auth.Principal, excursion string) (Hold, error) {
+	h, err := s.store.HoldByExcursion(ctx, excursion)
+	if err == nil && !by.May(auth.View, h.Site) {
+		return Hold{}, coldkeep.Errorf(coldkeep.ENOTFOUND, "The excursion has no hold.")
+	}
+	return h, err
+}
+
+// Lot returns one lot as people look at it. ENOTFOUND when there is none that by may see.
+func (s *Service) Lot(ctx context.Context, by auth.Principal, id string) (LotView, error) {
+	all, err := s.Stock(ctx, by)
+	if err != nil {
+		return LotView{}, err
+	}
+	i := slices.IndexFunc(all.Lots, func(l LotView) bool { return l.ID == id })
+	if i < 0 {
+		return LotView{}, coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no such lot.")
+	}
+	return all.Lots[i], nil
 }
 
 // Stock lists the lots and holds that by may see; EUNAUTHORIZED or EFORBIDDEN.
@@ -215,12 +239,22 @@ func (s *Service) Stock(ctx context.Context, by auth.Principal) (Stock, error) {
 	if out.Proposals, err = s.store.Proposals(ctx, by.Site); err != nil {
 		return out, err
 	}
-	where := map[string]*Placement{}
+	where, stays := map[string]*Placement{}, map[string][]Placement{}
 	for i, p := range placements {
+		stays[p.Lot] = append(stays[p.Lot], p)
 		if p.To == nil {
 			where[p.Lot] = &placements[i]
 		}
 	}
+	excursions, err := s.store.OutOfRange(ctx, by.Site)
+	if err != nil {
+		return out, err
+	}
+	inUnit := map[coldkeep.ApplianceID][]coldkeep.Excursion{}
+	for _, x := range excursions {
+		inUnit[x.Appliance] = append(inUnit[x.Appliance], x)
+	}
+	now := s.clock.Now()
 	of := map[string][]HoldLot{}
 	for _, hl := range holdLots {
 		of[hl.Hold] = append(of[hl.Hold], hl)
@@ -232,7 +266,8 @@ func (s *Service) Stock(ctx context.Context, by auth.Principal) (Stock, error) {
 		}
 	}
 	for _, l := range lots {
-		out.Lots = append(out.Lots, LotView{Lot: l, Where: where[l.ID], Holds: on[l.ID]})
+		out.Lots = append(out.Lots, LotView{Lot: l, Where: where[l.ID], Holds: on[l.ID], Stays: stays[l.ID],
+			Exposure: Expose(stays[l.ID], func(u coldkeep.ApplianceID) []coldkeep.Excursion { return inUnit[u] }, now)})
 	}
 	slices.SortStableFunc(out.Lots, func(a, b LotView) int {
 		switch {

@@ -21,9 +21,9 @@ import (
 // excursion was over was not touched by it and is left out; should the end be
 // revised, ExcursionChanged takes it in.
 //
-// EFORBIDDEN when by may not collect, EINVALID for a wrong field or an unknown
-// appliance, ECONFLICT when id or excursion are known for another appliance or for
-// two different holds.
+// EFORBIDDEN when by may not collect, EINVALID for a wrong field, an unknown appliance
+// or an excursion that is no temperature, ECONFLICT when id or excursion are known for
+// another appliance or in another hold.
 func (s *Service) Hold(ctx context.Context, by auth.Principal, r coldkeep.HoldRequest) (coldkeep.Hold, error) {
 	if err := by.Require(auth.Collect, ""); err != nil {
 		return coldkeep.Hold{}, err
@@ -101,6 +101,8 @@ func (s *Service) find(ctx context.Context, tx Tx, r coldkeep.HoldRequest, a col
 	switch {
 	case errID == nil && errX == nil && byID.ID != byExcursion.ID:
 		return h, false, coldkeep.Errorf(coldkeep.ECONFLICT, "excursion: %q has hold %q, not %q", r.Excursion, byExcursion.ID, r.ID)
+	case errID == nil && byID.Excursion != r.Excursion:
+		return h, false, coldkeep.Errorf(coldkeep.ECONFLICT, "excursion: hold %q is for %q, not %q", byID.ID, byID.Excursion, r.Excursion)
 	case errID == nil:
 		h = byID
 	case errX == nil:
@@ -125,6 +127,8 @@ func (s *Service) setUntil(ctx context.Context, r Reader, h *Hold) error {
 		return nil
 	case err != nil:
 		return err
+	case x.Kind != coldkeep.TooWarm && x.Kind != coldkeep.TooCold:
+		return coldkeep.Errorf(coldkeep.EINVALID, "excursion: %q is %s, for which nothing is held", x.ID, x.Kind)
 	case x.State != coldkeep.ExcursionWithdrawn:
 		h.Until = x.End
 	case h.Until == nil:

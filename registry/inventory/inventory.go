@@ -37,6 +37,15 @@ type Lot struct {
 	Funding     Funding
 	DosesOnHand int
 	CreatedAt   time.Time
+	Budget      Budget
+}
+
+// Budget is how long a lot may be out of range in its life by its maker's word, such
+// as 120 h up to 25 °C in all. It is for information: it decides nothing.
+type Budget struct {
+	Warm   *int   // minutes above its range; absent: not recorded
+	Cold   *int   // minutes below
+	Source string // who says so
 }
 
 // Placement is a span in which a lot stood in an appliance.
@@ -138,6 +147,10 @@ type Reader interface {
 	Proposal(ctx context.Context, id string) (Proposal, error)
 	Proposals(ctx context.Context, site coldkeep.SiteID) ([]Proposal, error)
 	ProposalsOf(ctx context.Context, hold string) ([]Proposal, error)
+	// OutOfRange lists the excursions of a site, or of all with "", in which a unit
+	// stood too warm or too cold, but for the withdrawn ones and those that only air
+	// probes saw.
+	OutOfRange(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Excursion, error)
 }
 
 // Tx is a transaction on it.
@@ -149,6 +162,7 @@ type Tx interface {
 	LockAppliance(ctx context.Context, id coldkeep.ApplianceID) (coldkeep.Appliance, error)
 	InsertLot(ctx context.Context, l Lot) error
 	SetDoses(ctx context.Context, lot string, doses int) error
+	SetBudget(ctx context.Context, lot string, b Budget) error
 	InsertPlacement(ctx context.Context, p Placement) error
 	EndPlacement(ctx context.Context, id string, to time.Time) error
 	InsertHold(ctx context.Context, h Hold) error

@@ -111,3 +111,53 @@ func (t *tx) PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) err
 		ON CONFLICT (site, agent) DO UPDATE SET secret_sha256 = excluded.secret_sha256, revoked = excluded.revoked`,
 		string(d.Site), string(d.Agent), d.SecretSHA256, flag(d.Revoked), database.Millis(at))
 }
+
+func (t *tx) SetDeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, key string) error {
+	return exec(ctx, t.q, gone, `UPDATE devices SET public_key = $3 WHERE site = $1 AND agent = $2`, string(site), string(agent), key)
+}
+
+func (r rows) DeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (string, error) {
+	return one(ctx, r.q, func(s scanner) (key string, err error) { return key, s.Scan(&key) }, "There is no such device.",
+		`SELECT public_key FROM devices WHERE site = $1 AND agent = $2`, string(site), string(agent))
+}
+
+const claimColumns = `code, public_key, secret_sha256, model, serial, version, state, site, agent, created_at, decided_by, decided_at`
+
+func claim(s scanner) (c auth.Claim, err error) {
+	var created int64
+	var decided sql.NullInt64
+	err = s.Scan(&c.Code, &c.PublicKey, &c.SecretSHA256, &c.Model, &c.Serial, &c.Version, &c.State, &c.Site, &c.Agent, &created, &c.DecidedBy, &decided)
+	c.CreatedAt, c.DecidedAt = database.Time(created), database.NullTime(decided)
+	return c, err
+}
+
+func (r rows) Claim(ctx context.Context, code string) (auth.Claim, error) {
+	return one(ctx, r.q, claim, "There is no device with this code.", `SELECT `+claimColumns+` FROM claims WHERE code = $1`, code)
+}
+
+func (r rows) WaitingClaims(ctx context.Context, since time.Time) ([]auth.Claim, error) {
+	return list(ctx, r.q, claim, `SELECT `+claimColumns+` FROM claims WHERE state = 'waiting' AND created_at > $1 ORDER BY created_at DESC, code`, database.Millis(since))
+}
+
+// InsertClaim adds a claim and reports whether its code was free.
+func (t *tx) InsertClaim(ctx context.Context, c auth.Claim) (bool, error) {
+	res, err := t.q.ExecContext(ctx, `INSERT INTO claims (`+claimColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (code) DO NOTHING`,
+		c.Code, c.PublicKey, c.SecretSHA256, c.Model, c.Serial, c.Version, string(c.State), string(c.Site), string(c.Agent), database.Millis(c.CreatedAt), c.DecidedBy, database.NullMillis(c.DecidedAt))
+	if err != nil {
+		return false, failed(err)
+	}
+	n, err := res.RowsAffected()
+	return n > 0, failed(err)
+}
+
+// DecideClaim sets a claim's outcome, once: ECONFLICT when somebody has decided.
+func (t *tx) DecideClaim(ctx context.Context, c auth.Claim) error {
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "Somebody has decided about this device already."),
+		`UPDATE claims SET state = $2, site = $3, agent = $4, decided_by = $5, decided_at = $6 WHERE code = $1 AND state = 'waiting'`,
+		c.Code, string(c.State), string(c.Site), string(c.Agent), c.DecidedBy, database.NullMillis(c.DecidedAt))
+}
+
+func (t *tx) DeleteClaims(ctx context.Context, before time.Time) error {
+	_, err := t.q.ExecContext(ctx, `DELETE FROM claims WHERE created_at < $1`, database.Millis(before))
+	return failed(err)
+}

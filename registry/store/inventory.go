@@ -10,13 +10,30 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 )
 
-const lotColumns = `id, site, lot, product, cvx, ndc, mvx, expires, funding, doses_on_hand, created_at`
+const lotColumns = `id, site, lot, product, cvx, ndc, mvx, expires, funding, doses_on_hand, created_at, budget_warm_min, budget_cold_min, budget_source`
 
 func lot(s scanner) (l inventory.Lot, err error) {
 	var created int64
-	err = s.Scan(&l.ID, &l.Site, &l.Number, &l.Product, &l.CVX, &l.NDC, &l.MVX, &l.Expires, &l.Funding, &l.DosesOnHand, &created)
-	l.CreatedAt = database.Time(created)
+	var warm, cold sql.NullInt64
+	err = s.Scan(&l.ID, &l.Site, &l.Number, &l.Product, &l.CVX, &l.NDC, &l.MVX, &l.Expires, &l.Funding, &l.DosesOnHand, &created, &warm, &cold, &l.Budget.Source)
+	l.CreatedAt, l.Budget.Warm, l.Budget.Cold = database.Time(created), optional(warm), optional(cold)
 	return l, err
+}
+
+// optional reads a whole number that may be absent.
+func optional(v sql.NullInt64) *int {
+	if !v.Valid {
+		return nil
+	}
+	n := int(v.Int64)
+	return &n
+}
+
+func nullNumber(v *int) sql.NullInt64 {
+	if v == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: int64(*v), Valid: true}
 }
 
 func (r rows) Lot(ctx context.Context, id string) (inventory.Lot, error) {
@@ -28,8 +45,14 @@ func (r rows) Lots(ctx context.Context, site coldkeep.SiteID) ([]inventory.Lot, 
 }
 
 func (t *tx) InsertLot(ctx context.Context, l inventory.Lot) error {
-	return exec(ctx, t.q, gone, `INSERT INTO lots (`+lotColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		l.ID, string(l.Site), l.Number, l.Product, l.CVX, l.NDC, l.MVX, l.Expires, string(l.Funding), l.DosesOnHand, database.Millis(l.CreatedAt))
+	return exec(ctx, t.q, gone, `INSERT INTO lots (`+lotColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		l.ID, string(l.Site), l.Number, l.Product, l.CVX, l.NDC, l.MVX, l.Expires, string(l.Funding), l.DosesOnHand, database.Millis(l.CreatedAt),
+		nullNumber(l.Budget.Warm), nullNumber(l.Budget.Cold), l.Budget.Source)
+}
+
+func (t *tx) SetBudget(ctx context.Context, id string, b inventory.Budget) error {
+	return exec(ctx, t.q, gone, `UPDATE lots SET budget_warm_min = $2, budget_cold_min = $3, budget_source = $4 WHERE id = $1`,
+		id, nullNumber(b.Warm), nullNumber(b.Cold), b.Source)
 }
 
 func (t *tx) SetDoses(ctx context.Context, id string, doses int) error {

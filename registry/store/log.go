@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,14 +70,30 @@ func sameInterval(a, b coldkeep.Interval) bool {
 
 func sameTime(a, b *time.Time) bool { return database.NullMillis(a) == database.NullMillis(b) }
 
-const excursionColumns = `id, revision, site, appliance, probe, kind, rule, profile, start_at, end_at, peak_at, extreme_mc, minutes_out, actions, state, reason`
+const excursionColumns = `id, revision, site, appliance, probe, kind, rule, profile, start_at, end_at, peak_at, extreme_mc, minutes_out, actions, state, reason,
+	role, degree_minutes, mkt_mc, witnesses, contexts`
+
+// noWitnesses is the text of a list without any.
+const noWitnesses = "[]"
 
 func excursion(s scanner) (x coldkeep.Excursion, err error) {
 	var start, peak int64
-	var end, extreme sql.NullInt64
-	var actions string
-	err = s.Scan(&x.ID, &x.Revision, &x.Site, &x.Appliance, &x.Probe, &x.Kind, &x.Rule, &x.Profile, &start, &end, &peak,
-		&extreme, &x.MinutesOut, &actions, &x.State, &x.Reason)
+	var end, extreme, mkt sql.NullInt64
+	var actions, witnesses, contexts string
+	if err := s.Scan(&x.ID, &x.Revision, &x.Site, &x.Appliance, &x.Probe, &x.Kind, &x.Rule, &x.Profile, &start, &end, &peak,
+		&extreme, &x.MinutesOut, &actions, &x.State, &x.Reason, &x.Role, &x.DegreeMinutes, &mkt, &witnesses, &contexts); err != nil {
+		return x, err
+	}
+	if witnesses != noWitnesses {
+		err = json.Unmarshal([]byte(witnesses), &x.Witnesses)
+	}
+	if mkt.Valid {
+		t := temperature(mkt)
+		x.MKT = &t
+	}
+	for _, c := range strings.Fields(contexts) {
+		x.Contexts = append(x.Contexts, coldkeep.ContextKind(c))
+	}
 	x.Start, x.End, x.PeakAt, x.Extreme = database.Time(start), database.NullTime(end), database.Time(peak), temperature(extreme)
 	for _, a := range strings.Fields(actions) {
 		x.Actions = append(x.Actions, coldkeep.Action(a))
@@ -91,6 +109,15 @@ func (r rows) Excursions(ctx context.Context, id coldkeep.ApplianceID, from, to 
 	return list(ctx, r.q, excursion, `SELECT `+excursionColumns+` FROM excursions
 		WHERE appliance = $1 AND latest = 1 AND start_at < $3 AND (end_at IS NULL OR end_at > $2) ORDER BY start_at DESC, id LIMIT $4`,
 		string(id), database.Millis(from), database.Millis(to), limit)
+}
+
+// OutOfRange lists the latest revisions of the excursions of a site, or of all with
+// "", in which a unit stood too warm or too cold. What only air probes saw, and what
+// was withdrawn, is left out.
+func (r rows) OutOfRange(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Excursion, error) {
+	return list(ctx, r.q, excursion, `SELECT `+excursionColumns+` FROM excursions
+		WHERE ($1 = '' OR site = $1) AND latest = 1 AND kind IN ('too-warm', 'too-cold') AND state <> 'withdrawn' AND role <> 'air'
+		ORDER BY start_at, id`, string(site))
 }
 
 // Revisions lists every revision of an excursion, the first first.
@@ -119,27 +146,39 @@ func (t *tx) PutExcursion(ctx context.Context, x coldkeep.Excursion, at time.Tim
 			return false, failed(err)
 		}
 	}
+	witnesses, mkt := []byte(noWitnesses), coldkeep.NoTemperature
+	if len(x.Witnesses) > 0 {
+		if witnesses, err = json.Marshal(x.Witnesses); err != nil {
+			return false, failed(err)
+		}
+	}
+	if x.MKT != nil {
+		mkt = *x.MKT
+	}
 	_, err = t.q.ExecContext(ctx, `INSERT INTO excursions (`+excursionColumns+`, latest, received_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 		x.ID, x.Revision, string(x.Site), string(x.Appliance), x.Probe, string(x.Kind), string(x.Rule), x.Profile,
 		database.Millis(x.Start), database.NullMillis(x.End), database.Millis(x.PeakAt), milli(x.Extreme), x.MinutesOut,
-		actionWords(x.Actions), string(x.State), x.Reason, flag(latest), database.Millis(at))
+		words(x.Actions), string(x.State), x.Reason, string(x.Role), x.DegreeMinutes, milli(mkt), string(witnesses), words(x.Contexts),
+		flag(latest), database.Millis(at))
 	return err == nil, failed(err)
 }
 
-func actionWords(actions []coldkeep.Action) string {
-	words := make([]string, len(actions))
-	for i, a := range actions {
-		words[i] = string(a)
+// words joins words that hold no blank.
+func words[T ~string](all []T) string {
+	out := make([]string, len(all))
+	for i, a := range all {
+		out[i] = string(a)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(out, " ")
 }
 
 // sameExcursion compares as the tables keep times, to the millisecond.
 func sameExcursion(a, b coldkeep.Excursion) bool {
-	if !sameTime(&a.Start, &b.Start) || !sameTime(&a.PeakAt, &b.PeakAt) || !sameTime(a.End, b.End) || actionWords(a.Actions) != actionWords(b.Actions) {
+	if !sameTime(&a.Start, &b.Start) || !sameTime(&a.PeakAt, &b.PeakAt) || !sameTime(a.End, b.End) || words(a.Actions) != words(b.Actions) ||
+		words(a.Contexts) != words(b.Contexts) || !slices.Equal(a.Witnesses, b.Witnesses) {
 		return false
 	}
-	a.Start, a.PeakAt, a.End, a.Actions = b.Start, b.PeakAt, b.End, b.Actions
+	a.Start, a.PeakAt, a.End, a.Actions, a.Contexts, a.Witnesses = b.Start, b.PeakAt, b.End, b.Actions, b.Contexts, b.Witnesses
 	return reflect.DeepEqual(a, b)
 }

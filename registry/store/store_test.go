@@ -159,7 +159,16 @@ func TestExcursionRevisions(t *testing.T) {
 		withUnit(t, s)
 		x := coldkeep.Excursion{ID: "x", Revision: 1, Site: "lakeside", Appliance: "fridge", Probe: "lakeside/pi-1/p", Kind: coldkeep.TooWarm, Rule: coldkeep.Instant,
 			Profile: "cdc@1", Start: noon, PeakAt: noon, Extreme: 9000, MinutesOut: 12.25, Actions: []coldkeep.Action{coldkeep.ActionLog, coldkeep.ActionAlert}, State: coldkeep.ExcursionOpen}
+		mkt := coldkeep.Temperature(9100)
+		x.Role, x.DegreeMinutes, x.MKT, x.Contexts = coldkeep.RoleVaccine, 12.25, &mkt, []coldkeep.ContextKind{coldkeep.ContextDoorOpen, coldkeep.ContextDefrost}
+		x.Witnesses = []coldkeep.Witness{{Probe: "lakeside/pi-1/p", Role: coldkeep.RoleVaccine, Out: true, Extreme: 9000}, {Probe: "lakeside/pi-1/q", Role: coldkeep.RoleAir, Extreme: coldkeep.NoTemperature}}
 		end := noon.Add(time.Hour)
+		silence := x
+		silence.ID, silence.Kind, silence.Rule, silence.Extreme, silence.MinutesOut, silence.DegreeMinutes, silence.MKT, silence.Witnesses, silence.Contexts = "s", coldkeep.NoData, "", coldkeep.NoTemperature, 0, 0, nil, nil, nil
+		inTemplog(t, s, func(tx templog.Tx) error { _, err := tx.PutExcursion(ctx, silence, noon); return err })
+		if got, err := s.Excursion(ctx, "s"); err != nil || !reflect.DeepEqual(got, silence) {
+			t.Fatalf("silence %+v, %v", got, err)
+		}
 		closed := x
 		closed.Revision, closed.End, closed.State = 3, &end, coldkeep.ExcursionClosed
 		late := x
@@ -186,7 +195,7 @@ func TestExcursionRevisions(t *testing.T) {
 		for n, row := range []struct {
 			from, to time.Time
 			found    int
-		}{{noon.Add(-time.Hour), noon, 0}, {noon.Add(-time.Hour), noon.Add(time.Minute), 1}, {noon.Add(30 * time.Minute), end, 1}, {end, end.Add(time.Hour), 0}} {
+		}{{noon.Add(-time.Hour), noon, 0}, {noon.Add(-time.Hour), noon.Add(time.Minute), 2}, {noon.Add(30 * time.Minute), end, 2}, {end, end.Add(time.Hour), 1}} {
 			got, err := s.Excursions(ctx, "fridge", row.from, row.to, 10)
 			if err != nil || len(got) != row.found {
 				t.Errorf("row %d: %d excursions, %v", n, len(got), err)

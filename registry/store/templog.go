@@ -40,13 +40,46 @@ func (t *tx) InsertSite(ctx context.Context, v coldkeep.Site) error {
 		string(v.ID), v.Name, v.VFCPIN, v.TimeZone)
 }
 
-const applianceColumns = `id, site, name, unit, profile, in_service`
+const applianceColumns = `id, site, name, unit, profile, in_service, limit_low, limit_high, limit_reason`
 
 func appliance(s scanner) (a coldkeep.Appliance, err error) {
 	var in int64
-	err = s.Scan(&a.ID, &a.Site, &a.Name, &a.Unit, &a.Profile, &in)
+	var l limits
+	if err := s.Scan(&a.ID, &a.Site, &a.Name, &a.Unit, &a.Profile, &in, &l.low, &l.high, &l.reason); err != nil {
+		return a, err
+	}
 	a.InService = in != 0
+	a.Limits, err = l.read()
 	return a, err
+}
+
+// limits are a site's own range as the tables keep it.
+type limits struct {
+	low, high sql.NullString
+	reason    string
+}
+
+func (l *limits) read() (*coldkeep.Limits, error) {
+	if !l.low.Valid || !l.high.Valid {
+		return nil, nil
+	}
+	out := &coldkeep.Limits{Reason: l.reason}
+	if err := out.Low.UnmarshalText([]byte(l.low.String)); err != nil {
+		return nil, err
+	}
+	return out, out.High.UnmarshalText([]byte(l.high.String))
+}
+
+func limitsOf(v *coldkeep.Limits) (l limits, err error) {
+	if v == nil {
+		return l, nil
+	}
+	low, err := v.Low.MarshalText()
+	if err != nil {
+		return l, err
+	}
+	high, err := v.High.MarshalText()
+	return limits{sql.NullString{String: string(low), Valid: true}, sql.NullString{String: string(high), Valid: true}, v.Reason}, err
 }
 
 func noUnit(id coldkeep.ApplianceID) string { return "There is no unit \"" + string(id) + "\"." }
@@ -64,9 +97,25 @@ func (t *tx) LockAppliance(ctx context.Context, id coldkeep.ApplianceID) (coldke
 }
 
 func (t *tx) InsertAppliance(ctx context.Context, a coldkeep.Appliance) error {
+	l, err := limitsOf(a.Limits)
+	if err != nil {
+		return failed(err)
+	}
 	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "Unit id %q is taken.", a.ID),
-		`INSERT INTO appliances (`+applianceColumns+`, turn) VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING`,
-		string(a.ID), string(a.Site), a.Name, string(a.Unit), a.Profile, flag(a.InService))
+		`INSERT INTO appliances (`+applianceColumns+`, turn) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT (id) DO NOTHING`,
+		string(a.ID), string(a.Site), a.Name, string(a.Unit), a.Profile, flag(a.InService), l.low, l.high, l.reason)
+}
+
+func (t *tx) SetLimits(ctx context.Context, id coldkeep.ApplianceID, v *coldkeep.Limits) error {
+	l, err := limitsOf(v)
+	if err != nil {
+		return failed(err)
+	}
+	return exec(ctx, t.q, gone, `UPDATE appliances SET limit_low = $2, limit_high = $3, limit_reason = $4 WHERE id = $1`, string(id), l.low, l.high, l.reason)
+}
+
+func (t *tx) SetProfile(ctx context.Context, id coldkeep.ApplianceID, profile string) error {
+	return exec(ctx, t.q, gone, `UPDATE appliances SET profile = $2 WHERE id = $1`, string(id), profile)
 }
 
 func (t *tx) SetInService(ctx context.Context, id coldkeep.ApplianceID, in bool) error {
@@ -77,15 +126,15 @@ func (r rows) Assignments(ctx context.Context) ([]coldkeep.Assignment, error) {
 	return list(ctx, r.q, func(s scanner) (a coldkeep.Assignment, err error) {
 		var from int64
 		var to sql.NullInt64
-		err = s.Scan(&a.Site, &a.Agent, &a.Probe, &a.Appliance, &from, &to)
+		err = s.Scan(&a.Site, &a.Agent, &a.Probe, &a.Appliance, &a.Role, &from, &to)
 		a.From, a.To = database.Time(from), database.NullTime(to)
 		return a, err
-	}, `SELECT site, agent, probe, appliance, from_at, to_at FROM assignments ORDER BY site, agent, probe, from_at DESC`)
+	}, `SELECT site, agent, probe, appliance, role, from_at, to_at FROM assignments ORDER BY site, agent, probe, from_at DESC`)
 }
 
 func (t *tx) InsertAssignment(ctx context.Context, a coldkeep.Assignment) error {
-	return exec(ctx, t.q, gone, `INSERT INTO assignments (id, site, agent, probe, appliance, from_at, to_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		ulid.Make().String(), string(a.Site), string(a.Agent), string(a.Probe), string(a.Appliance), database.Millis(a.From), database.NullMillis(a.To))
+	return exec(ctx, t.q, gone, `INSERT INTO assignments (id, site, agent, probe, appliance, role, from_at, to_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		ulid.Make().String(), string(a.Site), string(a.Agent), string(a.Probe), string(a.Appliance), string(a.Role), database.Millis(a.From), database.NullMillis(a.To))
 }
 
 func (t *tx) EndAssignment(ctx context.Context, a coldkeep.Assignment, to time.Time) error {
@@ -123,10 +172,15 @@ func (t *tx) PutOnCall(ctx context.Context, o coldkeep.OnCall) error {
 
 func unit(s scanner) (u templog.Unit, err error) {
 	var in int64
+	var l limits
 	var probe, quality, state sql.NullString
 	var at, celsius, since, online, received sql.NullInt64
-	err = s.Scan(&u.ID, &u.Site, &u.Name, &u.Unit, &u.Profile, &in, &probe, &at, &celsius, &quality, &state, &since, &online, &received)
+	if err := s.Scan(&u.ID, &u.Site, &u.Name, &u.Unit, &u.Profile, &in, &l.low, &l.high, &l.reason,
+		&probe, &at, &celsius, &quality, &state, &since, &online, &received); err != nil {
+		return u, err
+	}
 	u.InService = in != 0
+	u.Limits, err = l.read()
 	if state.Valid {
 		u.Status = &coldkeep.ApplianceStatus{
 			Appliance: u.ID, Probe: probe.String, At: database.NullTime(at), Celsius: temperature(celsius),
@@ -137,7 +191,7 @@ func unit(s scanner) (u templog.Unit, err error) {
 	return u, err
 }
 
-const unitQuery = `SELECT a.id, a.site, a.name, a.unit, a.profile, a.in_service,
+const unitQuery = `SELECT a.id, a.site, a.name, a.unit, a.profile, a.in_service, a.limit_low, a.limit_high, a.limit_reason,
 	s.probe, s.at, s.celsius_mc, s.quality, s.state, s.since, s.online, s.received_at
 	FROM appliances a LEFT JOIN appliance_status s ON s.appliance = a.id `
 

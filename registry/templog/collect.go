@@ -19,8 +19,8 @@ const quarter = 15 * time.Minute
 
 // PutIntervals keeps intervals, all or none, and returns how many were new. A
 // later revision becomes the one that is shown. EFORBIDDEN when by may not
-// collect; EINVALID for a wrong field, an unknown appliance or an interval off the
-// quarter hour, named with its place in the list; ECONFLICT when a revision is
+// collect; EINVALID for a wrong field, an unknown appliance, a probe that never stood
+// in it or an interval off the quarter hour, named with its place in the list; ECONFLICT when a revision is
 // there already with other content.
 func (s *Service) PutIntervals(ctx context.Context, by auth.Principal, list []coldkeep.Interval) (int, error) {
 	if err := by.Require(auth.Collect, ""); err != nil {
@@ -38,12 +38,19 @@ func (s *Service) PutIntervals(ctx context.Context, by auth.Principal, list []co
 	err := s.store.Tx(ctx, func(tx Tx) error {
 		stored = 0
 		known := map[coldkeep.ApplianceID]bool{}
+		stood, err := whereProbesStood(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for i := range list {
 			if !known[list[i].Appliance] {
 				if _, err := applianceOf(ctx, tx, list[i].Appliance); err != nil {
 					return at(i, err)
 				}
 				known[list[i].Appliance] = true
+			}
+			if !stood[standing{list[i].Probe, list[i].Appliance}] {
+				return at(i, coldkeep.Errorf(coldkeep.EINVALID, "probe: %q never stood in %q", list[i].Probe, list[i].Appliance))
 			}
 			isNew, err := tx.PutInterval(ctx, list[i], s.clock.Now())
 			if err != nil {
@@ -56,6 +63,26 @@ func (s *Service) PutIntervals(ctx context.Context, by auth.Principal, list []co
 		return nil
 	})
 	return stored, err
+}
+
+// standing is a probe in an appliance.
+type standing struct {
+	probe     string
+	appliance coldkeep.ApplianceID
+}
+
+// whereProbesStood is which probe was ever assigned to which appliance. When is left
+// open: an assignment may be corrected after its readings were logged.
+func whereProbesStood(ctx context.Context, r Reader) (map[standing]bool, error) {
+	all, err := r.Assignments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[standing]bool, len(all))
+	for _, a := range all {
+		out[standing{a.Series.String(), a.Appliance}] = true
+	}
+	return out, nil
 }
 
 // at puts the place in the list before an error's message.
@@ -171,11 +198,8 @@ func checkExcursion(x *coldkeep.Excursion) error {
 	if err := checkNames(x.Appliance, x.Probe); err != nil {
 		return err
 	}
-	if x.Kind != coldkeep.TooWarm && x.Kind != coldkeep.TooCold {
-		return coldkeep.Errorf(coldkeep.EINVALID, "kind: %q: want too-warm or too-cold", x.Kind)
-	}
-	if x.Rule != coldkeep.Instant && x.Rule != coldkeep.Consecutive && x.Rule != coldkeep.Cumulative {
-		return coldkeep.Errorf(coldkeep.EINVALID, "rule: %q: want instant, consecutive or cumulative", x.Rule)
+	if err := checkKind(x); err != nil {
+		return err
 	}
 	if x.Profile == "" || len(x.Profile) > 100 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "profile: want 1 to 100 characters, such as cdc@1")
@@ -210,12 +234,6 @@ func checkExcursion(x *coldkeep.Excursion) error {
 	if x.PeakAt.Before(x.Start) {
 		return coldkeep.Errorf(coldkeep.EINVALID, "peak_at: %s is before start", x.PeakAt.UTC().Format(time.RFC3339Nano))
 	}
-	if !x.Extreme.Known() {
-		return coldkeep.Errorf(coldkeep.EINVALID, "extreme_c: want a temperature")
-	}
-	if !(x.MinutesOut >= 0) || math.IsInf(x.MinutesOut, 0) {
-		return coldkeep.Errorf(coldkeep.EINVALID, "minutes_out: want a number from 0")
-	}
 	for i, a := range x.Actions {
 		if a.Rank() == 0 {
 			return coldkeep.Errorf(coldkeep.EINVALID, "actions[%d]: %q: want log, warn, alert or hold", i, a)
@@ -224,8 +242,78 @@ func checkExcursion(x *coldkeep.Excursion) error {
 	if len(x.Reason) > 2000 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "reason: want at most 2000 characters")
 	}
+	return checkNumbers(x)
+}
+
+// checkKind checks what a kind of excursion has: a time out of range has a rule and an
+// extreme; silence and a probe's fault have neither, for nobody knows how the unit
+// stood. A device's fault is of no unit and is not the registry's.
+func checkKind(x *coldkeep.Excursion) error {
+	switch x.Kind {
+	case coldkeep.TooWarm, coldkeep.TooCold:
+		if x.Rule != coldkeep.Instant && x.Rule != coldkeep.Consecutive && x.Rule != coldkeep.Cumulative {
+			return coldkeep.Errorf(coldkeep.EINVALID, "rule: %q: want instant, consecutive or cumulative", x.Rule)
+		}
+		if !x.Extreme.Known() {
+			return coldkeep.Errorf(coldkeep.EINVALID, "extreme_c: want a temperature")
+		}
+		return nil
+	case coldkeep.NoData, coldkeep.SensorFault:
+		if x.Rule != "" {
+			return coldkeep.Errorf(coldkeep.EINVALID, "rule: %q: %s has none", x.Rule, x.Kind)
+		}
+		if x.Extreme.Known() {
+			return coldkeep.Errorf(coldkeep.EINVALID, "extreme_c: %s has none; want null", x.Kind)
+		}
+		if x.MinutesOut != 0 {
+			return coldkeep.Errorf(coldkeep.EINVALID, "minutes_out: %s has none; want 0", x.Kind)
+		}
+		return nil
+	}
+	return coldkeep.Errorf(coldkeep.EINVALID, "kind: %.100q: want too-warm, too-cold, no-data or sensor-fault", x.Kind)
+}
+
+// The most probes and contexts that an excursion may name.
+const (
+	maxWitnesses = 100
+	maxContexts  = 50
+)
+
+func checkNumbers(x *coldkeep.Excursion) error {
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{{"minutes_out", x.MinutesOut}, {"degree_minutes", x.DegreeMinutes}} {
+		if !(f.value >= 0) || math.IsInf(f.value, 0) {
+			return coldkeep.Errorf(coldkeep.EINVALID, "%s: want a number from 0", f.name)
+		}
+	}
+	if x.Role != "" && !validRole(x.Role) {
+		return coldkeep.Errorf(coldkeep.EINVALID, "role: %.100q: want vaccine or air", x.Role)
+	}
+	if len(x.Witnesses) > maxWitnesses {
+		return coldkeep.Errorf(coldkeep.EINVALID, "witnesses: want at most %d", maxWitnesses)
+	}
+	for i, w := range x.Witnesses {
+		if err := checkNames(x.Appliance, w.Probe); err != nil {
+			return coldkeep.Errorf(coldkeep.EINVALID, "witnesses[%d].%s", i, coldkeep.ErrorMessage(err))
+		}
+		if w.Role != "" && !validRole(w.Role) {
+			return coldkeep.Errorf(coldkeep.EINVALID, "witnesses[%d].role: %.100q: want vaccine or air", i, w.Role)
+		}
+	}
+	if len(x.Contexts) > maxContexts {
+		return coldkeep.Errorf(coldkeep.EINVALID, "contexts: want at most %d", maxContexts)
+	}
+	for i, c := range x.Contexts {
+		if !validID(string(c)) { // a newer collector may know more of them
+			return coldkeep.Errorf(coldkeep.EINVALID, "contexts[%d]: %.100q: want a word such as door-open", i, c)
+		}
+	}
 	return nil
 }
+
+func validRole(r coldkeep.Role) bool { return r == coldkeep.RoleVaccine || r == coldkeep.RoleAir }
 
 // PutStatuses keeps the latest of appliances, all or none. What came last stands;
 // the time since when an appliance has its state is carried on. EFORBIDDEN when by
@@ -277,7 +365,7 @@ func since(ctx context.Context, tx Tx, st coldkeep.ApplianceStatus, now time.Tim
 		}
 		var start *time.Time
 		for i, x := range list {
-			if x.State == coldkeep.ExcursionOpen && (start == nil || x.Start.Before(*start)) {
+			if (x.Kind == coldkeep.TooWarm || x.Kind == coldkeep.TooCold) && x.State == coldkeep.ExcursionOpen && (start == nil || x.Start.Before(*start)) {
 				start = &list[i].Start
 			}
 		}

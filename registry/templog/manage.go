@@ -2,10 +2,13 @@ package templog
 
 import (
 	"context"
+	"fmt"
 	"net/mail"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
@@ -23,13 +26,14 @@ var (
 	lastTime  = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// change runs one change of the mirrored truth with its audit entry.
+// change runs one change of the mirrored truth with its audit entry. The revision
+// comes first: its row is the lock under which one change sees what another did.
 func (s *Service) change(ctx context.Context, by auth.Principal, e audit.Entry, do func(Tx) error) error {
 	return s.store.Tx(ctx, func(tx Tx) error {
-		if err := do(tx); err != nil {
+		if _, err := tx.BumpMirror(ctx); err != nil {
 			return err
 		}
-		if _, err := tx.BumpMirror(ctx); err != nil {
+		if err := do(tx); err != nil {
 			return err
 		}
 		e.At, e.WhoID, e.Who = s.clock.Now(), by.ID, by.Name
@@ -67,7 +71,7 @@ func (s *Service) AddAppliance(ctx context.Context, by auth.Principal, a coldkee
 	if err := by.Require(auth.ManageUnits, a.Site); err != nil {
 		return err
 	}
-	a.Name = strings.TrimSpace(a.Name)
+	a.Name, a.Limits = strings.TrimSpace(a.Name), nil // a range of its own is a step of its own
 	if !validID(string(a.ID)) {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Unit id: want letters a to z, digits and -, at most 64.")
 	}
@@ -86,22 +90,86 @@ func (s *Service) AddAppliance(ctx context.Context, by auth.Principal, a coldkee
 			if _, err := tx.Site(ctx, a.Site); err != nil {
 				return err
 			}
-			return tx.InsertAppliance(ctx, a)
+			if err := tx.InsertAppliance(ctx, a); err != nil || a.InService {
+				return err
+			}
+			return s.service(ctx, tx, by, a.ID, false, "")
 		})
 }
 
-// SetInService takes a unit into or out of service. EFORBIDDEN or ENOTFOUND.
-func (s *Service) SetInService(ctx context.Context, by auth.Principal, id coldkeep.ApplianceID, in bool) error {
+// SetInService takes a unit into or out of service from now on, with a note that may
+// be empty. While it is out its readings are not judged, so no vaccine may stand in
+// it. What is so already is no error and no change. EFORBIDDEN, ENOTFOUND, EINVALID
+// for an overlong note, ECONFLICT when lots with doses stand in a unit that is to go
+// out of service.
+func (s *Service) SetInService(ctx context.Context, by auth.Principal, id coldkeep.ApplianceID, in bool, note string) error {
 	a, err := s.managed(ctx, by, id)
 	if err != nil {
 		return err
+	}
+	if note, err = checkNote(note); err != nil {
+		return err
+	}
+	if a.InService == in {
+		return nil
 	}
 	what := "unit.out-of-service"
 	if in {
 		what = "unit.in-service"
 	}
-	return s.change(ctx, by, audit.Entry{What: what, Subject: "unit/" + string(id), Site: a.Site},
-		func(tx Tx) error { return tx.SetInService(ctx, id, in) })
+	return s.change(ctx, by, audit.Entry{What: what, Subject: "unit/" + string(id), Site: a.Site, Why: note},
+		func(tx Tx) error {
+			if a, err = tx.LockAppliance(ctx, id); err != nil || a.InService == in {
+				return err
+			}
+			if err := s.service(ctx, tx, by, id, in, note); err != nil {
+				return err
+			}
+			return tx.SetInService(ctx, id, in)
+		})
+}
+
+// service writes the span in which a unit is out of service. The unit is locked.
+func (s *Service) service(ctx context.Context, tx Tx, by auth.Principal, id coldkeep.ApplianceID, in bool, note string) error {
+	now := s.clock.Now()
+	if !in {
+		n, err := tx.StandingLots(ctx, id)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return coldkeep.Errorf(coldkeep.ECONFLICT, "%s in the unit. Move the vaccine first: out of service, nobody is called when it gets warm.", lotsStand(n))
+		}
+		return tx.InsertContext(ctx, coldkeep.Context{ID: ulid.Make().String(), Appliance: id, Kind: coldkeep.ContextOutOfService, From: now, Note: note, By: by.Name}, now)
+	}
+	all, err := tx.ContextsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Kind != coldkeep.ContextOutOfService || c.To != nil {
+			continue
+		}
+		if err := tx.EndContext(ctx, c.ID, later(now, c.From)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lotsStand(n int) string {
+	if n == 1 {
+		return "1 lot stands"
+	}
+	return fmt.Sprintf("%d lots stand", n)
+}
+
+// later is now, or just after from on a clock that was set back meanwhile.
+func later(now, from time.Time) time.Time {
+	if now.After(from) {
+		return now
+	}
+	return from.Add(time.Millisecond)
 }
 
 func (s *Service) managed(ctx context.Context, by auth.Principal, id coldkeep.ApplianceID) (coldkeep.Appliance, error) {
@@ -139,7 +207,13 @@ func (s *Service) Assign(ctx context.Context, by auth.Principal, a coldkeep.Assi
 	if a.To != nil && !a.To.After(a.From) {
 		return coldkeep.Errorf(coldkeep.EINVALID, "To: want a time after From.")
 	}
-	return s.change(ctx, by, audit.Entry{What: "probe.assign", Subject: "unit/" + string(a.Appliance), Site: a.Site, Detail: a.Series.String()},
+	if a.Role == "" {
+		a.Role = coldkeep.RoleVaccine
+	}
+	if !validRole(a.Role) {
+		return coldkeep.Errorf(coldkeep.EINVALID, "Role: %q: want vaccine or air.", a.Role)
+	}
+	return s.change(ctx, by, audit.Entry{What: "probe.assign", Subject: "unit/" + string(a.Appliance), Site: a.Site, Detail: a.Series.String() + ", " + string(a.Role)},
 		func(tx Tx) error {
 			all, err := tx.Assignments(ctx)
 			if err != nil {

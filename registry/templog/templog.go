@@ -45,6 +45,13 @@ type Reader interface {
 	Intervals(ctx context.Context, id coldkeep.ApplianceID, from, to time.Time) ([]coldkeep.Interval, error)
 	Excursions(ctx context.Context, id coldkeep.ApplianceID, from, to time.Time, limit int) ([]coldkeep.Excursion, error)
 	Excursion(ctx context.Context, id string) (coldkeep.Excursion, error)
+	Revisions(ctx context.Context, id string) ([]coldkeep.Excursion, error)
+
+	Contexts(ctx context.Context) ([]coldkeep.Context, error)
+	ContextsOf(ctx context.Context, id coldkeep.ApplianceID) ([]coldkeep.Context, error)
+	Context(ctx context.Context, id string) (coldkeep.Context, error)
+	Certificates(ctx context.Context, site coldkeep.SiteID) ([]Certificate, error)
+	StandingLots(ctx context.Context, id coldkeep.ApplianceID) (int, error)
 }
 
 // Tx is a transaction on it.
@@ -59,6 +66,11 @@ type Tx interface {
 	InsertAssignment(ctx context.Context, a coldkeep.Assignment) error
 	EndAssignment(ctx context.Context, a coldkeep.Assignment, to time.Time) error
 	PutOnCall(ctx context.Context, o coldkeep.OnCall) error
+	SetProfile(ctx context.Context, id coldkeep.ApplianceID, profile string) error
+	SetLimits(ctx context.Context, id coldkeep.ApplianceID, l *coldkeep.Limits) error
+	InsertContext(ctx context.Context, c coldkeep.Context, at time.Time) error
+	EndContext(ctx context.Context, id string, to time.Time) error // ECONFLICT when it has ended
+	InsertCertificate(ctx context.Context, c Certificate) error
 
 	// PutInterval and PutExcursion add a revision and report whether it is new; one
 	// that is there already with other content is ECONFLICT.
@@ -144,6 +156,14 @@ func (s *Service) mirror(ctx context.Context) (*coldkeep.Mirror, error) {
 	if m.OnCall, err = s.store.OnCalls(ctx); err != nil {
 		return nil, err
 	}
+	if m.Contexts, err = s.store.Contexts(ctx); err != nil {
+		return nil, err
+	}
+	all, err := s.store.Certificates(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	m.Calibrations = inForce(all)
 	return &m, nil
 }
 
@@ -202,6 +222,15 @@ func (s *Service) Excursions(ctx context.Context, by auth.Principal, id coldkeep
 	return s.store.Excursions(ctx, id, from, to, limit)
 }
 
+// Revisions lists every revision of an excursion, the first first. Errors as
+// Excursion.
+func (s *Service) Revisions(ctx context.Context, by auth.Principal, id string) ([]coldkeep.Excursion, error) {
+	if _, err := s.Excursion(ctx, by, id); err != nil {
+		return nil, err
+	}
+	return s.store.Revisions(ctx, id)
+}
+
 // Assignments lists which probes stood in a unit, the latest first. Errors as Unit.
 func (s *Service) Assignments(ctx context.Context, by auth.Principal, id coldkeep.ApplianceID) ([]coldkeep.Assignment, error) {
 	if _, _, err := s.Unit(ctx, by, id); err != nil {
@@ -215,6 +244,25 @@ func (s *Service) Assignments(ctx context.Context, by auth.Principal, id coldkee
 	for _, a := range all {
 		if a.Appliance == id {
 			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+// OnCalls returns whom the alarms of the sites call that by may see, by site. A site
+// that has not said is absent.
+func (s *Service) OnCalls(ctx context.Context, by auth.Principal) (map[coldkeep.SiteID]coldkeep.OnCall, error) {
+	if err := by.Require(auth.View, by.Site); err != nil {
+		return nil, err
+	}
+	all, err := s.store.OnCalls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[coldkeep.SiteID]coldkeep.OnCall, len(all))
+	for _, o := range all {
+		if by.May(auth.View, o.Site) {
+			out[o.Site] = o
 		}
 	}
 	return out, nil

@@ -41,6 +41,16 @@ func open(t *testing.T, where string) *templog.Service {
 	return s
 }
 
+// withProbe has the probe of interval stand in its unit.
+func withProbe(t *testing.T, s *templog.Service) *templog.Service {
+	t.Helper()
+	a := coldkeep.Assignment{Series: coldkeep.Series{Site: "lakeside", Agent: "pi-1", Probe: "p"}, Appliance: "lakeside-fridge", From: noon.AddDate(0, 0, -1)}
+	if err := s.Assign(t.Context(), system, a); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func wants(t *testing.T, err error, code, text string) {
 	t.Helper()
 	if coldkeep.ErrorCode(err) != code || code != "" && !strings.Contains(coldkeep.ErrorMessage(err), text) {
@@ -54,7 +64,7 @@ func interval(from time.Time) coldkeep.Interval {
 }
 
 func TestIntervalsAreChecked(t *testing.T) {
-	s := open(t, databasetest.SQLite(t))
+	s := withProbe(t, open(t, databasetest.SQLite(t)))
 	for name, row := range map[string]struct {
 		change func(*coldkeep.Interval)
 		code   string
@@ -69,6 +79,7 @@ func TestIntervalsAreChecked(t *testing.T) {
 		"absurd time":          {func(i *coldkeep.Interval) { i.From = i.From.AddDate(900, 0, 0) }, coldkeep.EINVALID, "[1].from"},
 		"unknown appliance":    {func(i *coldkeep.Interval) { i.Appliance = "other" }, coldkeep.EINVALID, `[1].appliance: "other" is not known`},
 		"no appliance":         {func(i *coldkeep.Interval) { i.Appliance = "" }, coldkeep.EINVALID, "[1].appliance: "},
+		"another's probe":      {func(i *coldkeep.Interval) { i.Appliance = "lakeside-freezer" }, coldkeep.EINVALID, "[1].probe: "},
 		"bad probe":            {func(i *coldkeep.Interval) { i.Probe = "pi-1/p" }, coldkeep.EINVALID, "[1].probe: "},
 		"min above max":        {func(i *coldkeep.Interval) { i.Min = 6000 }, coldkeep.EINVALID, "[1].min: "},
 		"min without readings": {func(i *coldkeep.Interval) { i.Readings = 0 }, coldkeep.EINVALID, "[1].min: "},
@@ -92,7 +103,7 @@ func TestIntervalsAreChecked(t *testing.T) {
 
 func TestAllOrNone(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, where string) {
-		s := open(t, where)
+		s := withProbe(t, open(t, where))
 		bad := interval(noon.Add(15 * time.Minute))
 		bad.Appliance = "other"
 		_, err := s.PutIntervals(t.Context(), collector, []coldkeep.Interval{interval(noon), bad})
@@ -122,7 +133,11 @@ func TestExcursionsAreChecked(t *testing.T) {
 		"no id":             {func(x *coldkeep.Excursion) { x.ID = "" }, coldkeep.EINVALID, "id: "},
 		"unknown appliance": {func(x *coldkeep.Excursion) { x.Appliance = "other" }, coldkeep.EINVALID, "appliance: "},
 		"another site":      {func(x *coldkeep.Excursion) { x.Site = "northgate" }, coldkeep.EINVALID, "site: "},
-		"not a temperature": {func(x *coldkeep.Excursion) { x.Kind = coldkeep.SensorFault }, coldkeep.EINVALID, "kind: "},
+		"of a device":       {func(x *coldkeep.Excursion) { x.Kind = coldkeep.DeviceFault }, coldkeep.EINVALID, "kind: "},
+		"silence":           {func(x *coldkeep.Excursion) { x.Kind, x.Rule, x.Extreme = coldkeep.NoData, "", coldkeep.NoTemperature }, "", ""},
+		"fault by a rule":   {func(x *coldkeep.Excursion) { x.Kind, x.Extreme = coldkeep.SensorFault, coldkeep.NoTemperature }, coldkeep.EINVALID, "rule: "},
+		"fault and extreme": {func(x *coldkeep.Excursion) { x.Kind, x.Rule = coldkeep.SensorFault, "" }, coldkeep.EINVALID, "extreme_c: "},
+		"a role of its own": {func(x *coldkeep.Excursion) { x.Role = "wall" }, coldkeep.EINVALID, "role: "},
 		"no rule":           {func(x *coldkeep.Excursion) { x.Rule = "" }, coldkeep.EINVALID, "rule: "},
 		"no extreme":        {func(x *coldkeep.Excursion) { x.Extreme = coldkeep.NoTemperature }, coldkeep.EINVALID, "extreme_c: "},
 		"open with an end":  {func(x *coldkeep.Excursion) { x.End = &end }, coldkeep.EINVALID, "end: "},
@@ -244,8 +259,8 @@ func TestSitesOfOthersAreNotSeen(t *testing.T) {
 	}
 	_, err = s.Units(ctx, auth.Principal{})
 	wants(t, err, coldkeep.EUNAUTHORIZED, "")
-	wants(t, s.SetInService(ctx, nurse, "lakeside-fridge", false), coldkeep.EFORBIDDEN, "")
-	wants(t, s.SetInService(ctx, nurse, "northgate-fridge", false), coldkeep.ENOTFOUND, "")
+	wants(t, s.SetInService(ctx, nurse, "lakeside-fridge", false, ""), coldkeep.EFORBIDDEN, "")
+	wants(t, s.SetInService(ctx, nurse, "northgate-fridge", false, ""), coldkeep.ENOTFOUND, "")
 	wants(t, s.AddSite(ctx, nurse, coldkeep.Site{ID: "x", Name: "x", TimeZone: "UTC"}), coldkeep.EFORBIDDEN, "")
 	wants(t, s.AddSite(ctx, system, coldkeep.Site{ID: "x", Name: "x", TimeZone: "Mars/Base"}), coldkeep.EINVALID, "Time zone")
 	wants(t, s.SetOnCall(ctx, system, coldkeep.OnCall{Site: "lakeside", Webhooks: []string{"ftp://x"}, RepeatAfter: 900}), coldkeep.EINVALID, "Webhook")
@@ -274,7 +289,7 @@ func TestMirrorWaits(t *testing.T) {
 			}
 			got <- m
 		}()
-		if err := s.SetInService(ctx, system, "lakeside-fridge", false); err != nil {
+		if err := s.SetInService(ctx, system, "lakeside-fridge", false, ""); err != nil {
 			t.Fatal(err)
 		}
 		m := <-got

@@ -72,7 +72,9 @@ type adminSitePage struct {
 	Names       map[coldkeep.ApplianceID]string
 	Devices     []coldkeep.Device
 	Assignments []coldkeep.Assignment
+	Calibrated  []probeCertificate
 	OnCall      coldkeep.OnCall
+	Unheard     string // why nobody is told about this site's alarms
 	Profiles    []string
 	NewDevice   string // "site/agent", with its secret, shown once
 	Secret      string
@@ -123,6 +125,11 @@ func (s *server) showSite(c *gin.Context, status int, device, secret string) {
 		s.fail(c, err)
 		return
 	}
+	p.Unheard = unheard(p.OnCall, s.channels(ctx))
+	if p.Calibrated, err = s.certificates(ctx, who, p.Site); err != nil {
+		s.fail(c, err)
+		return
+	}
 	s.render(c, status, "site", &page{Title: p.Site.Name, Nav: "admin", Data: p})
 }
 
@@ -134,15 +141,6 @@ func (s *server) addUnit(c *gin.Context) {
 		Unit: coldkeep.Unit(c.PostForm("unit")), Profile: c.PostForm("profile"), InService: true,
 	})
 	s.done(c, siteBack(c), "The unit has been added.", err)
-}
-
-func (s *server) setUnit(c *gin.Context) {
-	in := c.PostForm("in_service") == "yes"
-	word := "The unit is out of service."
-	if in {
-		word = "The unit is in service."
-	}
-	s.done(c, siteBack(c), word, s.Templog.SetInService(c.Request.Context(), principal(c), coldkeep.ApplianceID(c.Param("id")), in))
 }
 
 // addDevice answers with the page itself: the secret is in it once and nowhere else.
@@ -170,7 +168,7 @@ func (s *server) assignProbe(c *gin.Context) {
 		}
 		a := coldkeep.Assignment{
 			Series:    coldkeep.Series{Site: site, Agent: coldkeep.AgentID(c.PostForm("agent")), Probe: coldkeep.ProbeID(strings.TrimSpace(c.PostForm("probe")))},
-			Appliance: coldkeep.ApplianceID(c.PostForm("unit")), From: from,
+			Appliance: coldkeep.ApplianceID(c.PostForm("unit")), Role: coldkeep.Role(c.PostForm("role")), From: from,
 		}
 		if c.PostForm("to") != "" {
 			to, err := s.formTime(c, "to", site, time.Time{})
@@ -181,7 +179,7 @@ func (s *server) assignProbe(c *gin.Context) {
 		}
 		return s.Templog.Assign(c.Request.Context(), principal(c), a)
 	}()
-	s.done(c, siteBack(c), "The probe has been assigned.", err)
+	s.done(c, local(c.PostForm("back"), siteBack(c)), "The probe has been assigned.", err)
 }
 
 func (s *server) endProbe(c *gin.Context) {
@@ -214,21 +212,4 @@ func (s *server) setOnCall(c *gin.Context) {
 		})
 	}()
 	s.done(c, siteBack(c), "Whom alarms call has been kept.", err)
-}
-
-// trailRows is how much of the trail one page shows.
-const trailRows = 300
-
-func (s *server) trail(c *gin.Context) {
-	who := principal(c)
-	if err := who.Require(auth.ReadTrail, who.Site); err != nil {
-		s.fail(c, err)
-		return
-	}
-	entries, err := s.Trail.Trail(c.Request.Context(), who.Site, trailRows)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	s.render(c, http.StatusOK, "trail", &page{Title: "Audit trail", Nav: "trail", Data: entries})
 }

@@ -16,10 +16,26 @@ import (
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
-// alertView is an alert with the name of its unit.
+// alertView is an alert with the name of what it is about, a unit or a device, and the
+// page of that.
 type alertView struct {
 	coldkeep.Alert
 	Unit string
+	Href string
+}
+
+// Measured reports whether the alert is of a temperature.
+func (a alertView) Measured() bool { return measured(a.Excursion.Kind) }
+
+// Device reports whether the alert is of a device and not of a unit.
+func (a alertView) Device() bool { return a.Excursion.Kind == coldkeep.DeviceFault }
+
+// about is what alerts are grouped by.
+func (a alertView) about() string {
+	if a.Device() {
+		return "device/" + a.Excursion.Probe
+	}
+	return "unit/" + string(a.Appliance)
 }
 
 // Open reports whether nobody has answered yet.
@@ -44,16 +60,20 @@ func alertViews(alerts []coldkeep.Alert, units []templog.Unit) []alertView {
 	names := unitNames(units)
 	out := make([]alertView, len(alerts))
 	for i, a := range alerts {
-		name := string(a.Appliance)
+		v := alertView{Alert: a, Unit: string(a.Appliance), Href: "/units/" + string(a.Appliance)}
 		if u, ok := names[a.Appliance]; ok {
-			name = u.Name
+			v.Unit = u.Name
 		}
-		out[i] = alertView{Alert: a, Unit: name}
+		if v.Device() {
+			_, agent, _ := strings.Cut(a.Excursion.Probe, "/")
+			v.Unit, v.Href = "Device "+agent, "/devices#"+deviceAnchor(a.Excursion.Probe)
+		}
+		out[i] = v
 	}
 	return out
 }
 
-// unitAlerts are the open alerts of one unit, the worst first.
+// unitAlerts are the open alerts of one unit or device, the worst first.
 type unitAlerts struct {
 	Appliance coldkeep.ApplianceID
 	Unit      string
@@ -85,15 +105,15 @@ func (u unitAlerts) Others() string {
 func byUnit(alerts []alertView, units []templog.Unit) []unitAlerts {
 	names := unitNames(units)
 	var out []unitAlerts
-	at := map[coldkeep.ApplianceID]int{}
+	at := map[string]int{}
 	for _, a := range alerts {
 		if !a.Open() {
 			continue
 		}
-		i, known := at[a.Appliance]
+		i, known := at[a.about()]
 		if !known {
 			i = len(out)
-			at[a.Appliance] = i
+			at[a.about()] = i
 			out = append(out, unitAlerts{Appliance: a.Appliance, Unit: a.Unit, Site: a.Site})
 		}
 		out[i].Alerts = append(out[i].Alerts, a)
@@ -121,12 +141,10 @@ func stillOutFirst(a, b *alertView) int {
 
 // beyond is by how many °C an excursion went beyond its unit's range.
 func beyond(a alertView, units map[coldkeep.ApplianceID]templog.Unit) float64 {
-	u := units[a.Appliance]
-	profile, err := coldkeep.FindProfile(u.Profile)
-	if err != nil {
-		return 0
+	if !a.Measured() {
+		return -1 // a temperature tells more
 	}
-	rules, err := profile.Unit(u.Unit)
+	rules, err := templog.Rules(units[a.Appliance].Appliance)
 	if err != nil {
 		return 0
 	}
@@ -144,7 +162,7 @@ type alertsPage struct {
 
 // several are the units with more than one open alert.
 func several(groups []unitAlerts) []unitAlerts {
-	return slices.DeleteFunc(groups, func(u unitAlerts) bool { return len(u.Alerts) < 2 })
+	return slices.DeleteFunc(groups, func(u unitAlerts) bool { return len(u.Alerts) < 2 || u.Appliance == "" })
 }
 
 func (s *server) alerts(c *gin.Context) {
@@ -232,7 +250,16 @@ func (s *server) answer(ctx context.Context, who auth.Principal, alerts []coldke
 		return unavailable(err)
 	}
 	return s.Trail.Record(ctx, audit.Entry{At: s.Clock.Now(), WhoID: who.ID, Who: who.Name, What: "alert.acknowledge",
-		Subject: "alert/" + id, Site: alerts[i].Site, Why: note, Detail: "unit " + string(alerts[i].Appliance)})
+		Subject: "alert/" + id, Site: alerts[i].Site, Why: note, Detail: alertDetail(&alerts[i])})
+}
+
+// alertDetail says what an alert was about.
+func alertDetail(a *coldkeep.Alert) string {
+	kind := strings.ToLower(kindWords(a.Excursion.Kind))
+	if a.Excursion.Kind == coldkeep.DeviceFault {
+		return "device " + a.Excursion.Probe + ", " + kind
+	}
+	return "unit " + string(a.Appliance) + ", " + kind
 }
 
 // unavailable is for errors of the collector: whatever has gone wrong there, the

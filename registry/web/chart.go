@@ -34,6 +34,7 @@ func drawChart(d drawn, loc *time.Location, sz size) template.HTML {
 	c.printf(`<svg class="chart chart-%s" viewBox="0 0 %g %g" role="img" aria-label="%s" font-size="%g">`,
 		sz.name, sz.width, sz.height, template.HTMLEscapeString(c.summary()), sz.font)
 	c.rangeBand()
+	c.unknownShades()
 	c.excursionShades()
 	c.temperatureAxis()
 	c.timeAxis()
@@ -103,14 +104,19 @@ func (c *chart) rangeBand() {
 	c.printf(`<rect class="c-range" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, c.left, top, c.width-c.left-c.right, bottom-top)
 }
 
-func (c *chart) excursionShades() {
-	for _, x := range c.excursions {
+func (c *chart) excursionShades() { c.shade("c-out", c.excursions) }
+
+// unknownShades mark the times of which nobody knows how the unit stood.
+func (c *chart) unknownShades() { c.shade("c-unknown", c.unknown) }
+
+func (c *chart) shade(class string, all []coldkeep.Excursion) {
+	for _, x := range all {
 		end := c.span.To
 		if x.End != nil {
 			end = *x.End
 		}
 		from, to := c.x(x.Start), c.x(end)
-		c.printf(`<rect class="c-out" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, from, c.top, math.Max(to-from, 1.5), c.height-c.top-c.bottom)
+		c.printf(`<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, class, from, c.top, math.Max(to-from, 1.5), c.height-c.top-c.bottom)
 	}
 }
 

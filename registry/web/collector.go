@@ -16,6 +16,29 @@ const (
 	restPeriod    = 5 * time.Second
 )
 
+// Devices says how the devices of a site stand. EUNAVAILABLE when the collector is away.
+type Devices interface {
+	Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error)
+}
+
+// Latest gives the last record of a probe, wherever it stands. ENOTFOUND when nothing has
+// come of it, EUNAVAILABLE when the collector is away.
+type Latest interface {
+	Latest(ctx context.Context, probe coldkeep.Series) (coldkeep.Reading, error)
+}
+
+// Verdicts says what each built-in profile makes of the time of an excursion. ENOTFOUND
+// when the collector does not know it.
+type Verdicts interface {
+	Verdicts(ctx context.Context, excursion string) ([]coldkeep.Verdict, error)
+}
+
+// Channels names what alerts can be told by, such as "email". EUNAVAILABLE when the
+// collector is away.
+type Channels interface {
+	Channels(ctx context.Context) ([]string, error)
+}
+
 // patience remembers that the collector has kept somebody waiting in vain.
 type patience struct {
 	mu    sync.Mutex

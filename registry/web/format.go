@@ -15,29 +15,45 @@ import (
 // functions are what the templates may call.
 func functions(static *assets) template.FuncMap {
 	return template.FuncMap{
-		"asset":     static.url,
-		"has":       static.has,
-		"celsius":   celsius,
-		"both":      both,
-		"f":         fahrenheit,
-		"limit":     limit,
-		"when":      when,
-		"clock":     clock,
-		"recent":    recent,
-		"day":       day,
-		"input":     inputTime,
-		"state":     stateWords,
-		"unit":      unitWords,
-		"kind":      kindWords,
-		"rule":      ruleWords,
-		"plain":     plainReason,
-		"actions":   actionWords,
-		"minutes":   minutes,
-		"minutesOf": func(seconds int) int { return seconds / 60 },
-		"joined":    joinedWords,
-		"join":      strings.Join,
-		"args":      func(a ...any) []any { return a },
-		"agentPath": func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
+		"asset":        static.url,
+		"has":          static.has,
+		"celsius":      celsius,
+		"both":         both,
+		"f":            fahrenheit,
+		"limit":        limit,
+		"when":         when,
+		"clock":        clock,
+		"recent":       recent,
+		"day":          day,
+		"input":        inputTime,
+		"state":        stateWords,
+		"unit":         unitWords,
+		"kind":         kindWords,
+		"context":      contextWords,
+		"contexts":     func(all []coldkeep.ContextKind) string { return joinWords(all, contextWords) },
+		"role":         roleWords,
+		"measured":     measured,
+		"degreeMin":    func(v float64) string { return signed(v) + " °C·min" },
+		"anchor":       func(s string) string { return strings.ReplaceAll(s, "/", "-") },
+		"rule":         ruleWords,
+		"plain":        plainReason,
+		"actions":      actionWords,
+		"minutes":      minutes,
+		"calls":        calls,
+		"alertIcon":    alertIcon,
+		"exposure":     exposureWords,
+		"over":         overBudget,
+		"hours":        hours,
+		"ago":          ago,
+		"skew":         skewWords,
+		"table":        tableWords,
+		"milli":        func(t coldkeep.Temperature) string { return strings.Replace(t.String(), "-", "−", 1) + " °C" },
+		"minutesFloat": func(m *int) float64 { return float64(*m) },
+		"minutesOf":    func(seconds int) int { return seconds / 60 },
+		"joined":       joinedWords,
+		"join":         strings.Join,
+		"args":         func(a ...any) []any { return a },
+		"agentPath":    func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
 	}
 }
 
@@ -167,8 +183,63 @@ func kindWords(k coldkeep.Kind) string {
 		return "Too warm"
 	case coldkeep.TooCold:
 		return "Too cold"
+	case coldkeep.NoData:
+		return "No readings"
+	case coldkeep.SensorFault:
+		return "Probe fault"
+	case coldkeep.DeviceFault:
+		return "Device fault"
 	}
 	return string(k)
+}
+
+// alertIcon is the picture of an alert's kind.
+func alertIcon(k coldkeep.Kind) string {
+	switch k {
+	case coldkeep.NoData:
+		return "no-data"
+	case coldkeep.SensorFault, coldkeep.DeviceFault:
+		return "fault"
+	}
+	return "excursion"
+}
+
+// measured reports whether a kind of excursion is of a temperature; of the others nobody
+// knows how the unit stood.
+func measured(k coldkeep.Kind) bool { return k == coldkeep.TooWarm || k == coldkeep.TooCold }
+
+func contextWords(k coldkeep.ContextKind) string {
+	switch k {
+	case coldkeep.ContextOutOfService:
+		return "Out of service"
+	case coldkeep.ContextWarmUp:
+		return "Warm-up"
+	case coldkeep.ContextDefrost:
+		return "Defrost"
+	case coldkeep.ContextDoorOpen:
+		return "Door open"
+	case coldkeep.ContextTransport:
+		return "Transport"
+	case coldkeep.ContextPowerLost:
+		return "Power lost"
+	}
+	return string(k)
+}
+
+// roleWords say what a probe stands for; one without a role stands for the vaccine.
+func roleWords(r coldkeep.Role) string {
+	if r == coldkeep.RoleAir {
+		return "air"
+	}
+	return "vaccine"
+}
+
+func joinWords[T any](all []T, words func(T) string) string {
+	out := make([]string, len(all))
+	for i, v := range all {
+		out[i] = words(v)
+	}
+	return strings.Join(out, ", ")
 }
 
 func ruleWords(r coldkeep.RuleType) string {
@@ -184,11 +255,7 @@ func ruleWords(r coldkeep.RuleType) string {
 }
 
 func actionWords(actions []coldkeep.Action) string {
-	words := make([]string, len(actions))
-	for i, a := range actions {
-		words[i] = string(a)
-	}
-	return strings.Join(words, ", ")
+	return joinWords(actions, func(a coldkeep.Action) string { return string(a) })
 }
 
 // minutes gives a length of time: "45 min", "23 h 22 min".
@@ -210,6 +277,51 @@ func plainReason(text string) string {
 		part := machineReason.FindStringSubmatch(m)
 		how := map[coldkeep.RuleType]string{coldkeep.Instant: ", however short", coldkeep.Consecutive: " for too long in a row", coldkeep.Cumulative: " for too long in all"}
 		return kindWords(coldkeep.Kind(part[1])) + how[coldkeep.RuleType(part[2])] + "."
+	})
+}
+
+// ago says how long before now a time was, roughly.
+func ago(t *time.Time, now time.Time) string {
+	switch d := now.Sub(*t); {
+	case d < time.Minute:
+		return "less than a minute ago"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	}
+}
+
+// skewWords say how a device's clock stands.
+func skewWords(h *coldkeep.DeviceHealth) string {
+	source := map[string]string{"ntp": "set by the network", "rtc": "its own clock", "unsynced": "not set"}[h.Clock]
+	if source == "" {
+		source = h.Clock
+	}
+	if h.ClockSkewMS == 0 {
+		if source == "" {
+			return "–"
+		}
+		return source
+	}
+	side := "ahead"
+	if h.ClockSkewMS < 0 {
+		side = "behind"
+	}
+	d := time.Duration(h.ClockSkewMS) * time.Millisecond
+	words := d.Abs().Round(time.Second).String() + " " + side
+	if source != "" {
+		words += ", " + source
+	}
+	return words
+}
+
+// tableWords give a calibration's points.
+func tableWords(points [][2]coldkeep.Temperature) string {
+	return joinWords(points, func(p [2]coldkeep.Temperature) string {
+		return strings.Replace(p[0].String(), "-", "−", 1) + ": " + strings.Replace(p[1].String(), "-", "−", 1)
 	})
 }
 

@@ -52,11 +52,15 @@ type page struct {
 	Person auth.Principal
 	Flash  *flash
 	Banner *banner // absent on pages for nobody
-	Path   string  // of this page, to come back to after a form
-	Sites  map[coldkeep.SiteID]coldkeep.Site
-	Zones  map[coldkeep.SiteID]*time.Location
-	Now    time.Time
-	Data   any
+	// Unheard are sites whose alarms nobody is told about, with the reason.
+	Unheard []unheardSite
+	Path    string // of this page, to come back to after a form
+	Sites   map[coldkeep.SiteID]coldkeep.Site
+	Zones   map[coldkeep.SiteID]*time.Location
+	Now     time.Time
+	Data    any
+
+	sent *sentForm // a form that was refused, to be shown as it was filled in
 }
 
 // Loc is the clinic's time zone.
@@ -130,6 +134,7 @@ func (s *server) render(c *gin.Context, status int, name string, p *page) {
 	if p.Flash == nil && s.sessions.Exists(ctx, "flash") {
 		kind, text, _ := strings.Cut(s.sessions.PopString(ctx, "flash"), ":")
 		p.Flash = &flash{Text: text, Error: kind == "error"}
+		p.sent = s.takeForm(c)
 		if err := s.commit(c); err != nil {
 			s.Log.Error("session", "err", err)
 		}
@@ -140,7 +145,7 @@ func (s *server) render(c *gin.Context, status int, name string, p *page) {
 		c.String(http.StatusInternalServerError, "An internal error has occurred. It has been logged.")
 		return
 	}
-	c.Data(status, "text/html; charset=utf-8", b.Bytes())
+	c.Data(status, "text/html; charset=utf-8", s.refilled(c, p, b.Bytes()))
 }
 
 // furnish adds what every page of a person shows.
@@ -155,6 +160,9 @@ func (s *server) furnish(ctx context.Context, p *page) error {
 	}
 	units, err := s.Templog.Units(ctx, p.Person)
 	if err != nil {
+		return err
+	}
+	if p.Unheard, err = s.unheardSites(ctx, p.Person, sites, units); err != nil {
 		return err
 	}
 	alerts, err := s.alertList(ctx, p.Person, true)
@@ -210,12 +218,14 @@ func (s *server) fail(c *gin.Context, err error) {
 }
 
 // done answers a form: back to where it was sent from, with a word. An error of the
-// person's making is the word; any other is a page of its own.
+// person's making is the word, beside the form as it was filled in; any other is a page
+// of its own.
 func (s *server) done(c *gin.Context, back, word string, err error) {
 	switch coldkeep.ErrorCode(err) {
 	case "":
 		s.flash(c, "ok:"+word)
 	case coldkeep.EINVALID, coldkeep.ECONFLICT, coldkeep.EUNAVAILABLE, coldkeep.ETOOMANY:
+		s.keepForm(c)
 		s.flash(c, "error:"+coldkeep.ErrorMessage(err))
 	default:
 		s.fail(c, err)

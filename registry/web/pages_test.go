@@ -23,7 +23,8 @@ func TestPagesAreWellMade(t *testing.T) {
 	s := serve(t)
 	s.furnish()
 	b := s.as("state-admin")
-	for _, path := range []string{"/units", "/units/lakeside-fridge", "/units/lakeside-fridge?range=30d&at=2026-01-31T08:15:00Z", "/lots", "/alerts", "/admin", "/admin/sites/lakeside", "/trail", "/nowhere"} {
+	for _, path := range []string{"/units", "/units/lakeside-fridge", "/units/lakeside-fridge?range=30d&at=2026-01-31T08:15:00Z", "/lots", "/alerts", "/admin", "/admin/sites/lakeside", "/admin/sites/lakeside/units/lakeside-fridge", "/devices",
+		"/units/lakeside-fridge/excursions/x1", "/lots/" + s.lotID("LOT-LAKESIDE"), "/trail", "/nowhere"} {
 		r := b.get(path)
 		csp := r.header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
@@ -206,6 +207,9 @@ func TestCollectorAway(t *testing.T) {
 	s.furnish()
 	b := s.as("nurse")
 	from := time.Now().UTC().Truncate(15 * time.Minute).Add(-time.Hour)
+	for _, probe := range []coldkeep.ProbeID{"p", "q"} {
+		s.must(s.log.Assign(t.Context(), system, coldkeep.Assignment{Series: coldkeep.Series{Site: "lakeside", Agent: "pi-1", Probe: probe}, Appliance: "lakeside-fridge", From: from}))
+	}
 	_, err := s.log.PutIntervals(t.Context(), auth.Principal{ID: "c", Scopes: []string{auth.ScopeCollector}}, []coldkeep.Interval{
 		{Appliance: "lakeside-fridge", Probe: "lakeside/pi-1/p", From: from, To: from.Add(15 * time.Minute), Min: 4000, Max: 6000, Mean: 5000, Readings: 15, Revision: 1},
 		{Appliance: "lakeside-fridge", Probe: "lakeside/pi-1/q", From: from, To: from.Add(15 * time.Minute), Min: 3000, Max: 5000, Mean: 4000, Readings: 15, Revision: 1},

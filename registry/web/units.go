@@ -10,13 +10,16 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
 // siteUnits are the units of one site.
 type siteUnits struct {
-	Site  coldkeep.Site
-	Units []templog.Unit
+	Site     coldkeep.Site
+	Units    []templog.Unit
+	Resting  []templog.Unit // out of service
+	Expiring []probeCertificate
 }
 
 func (s *server) units(c *gin.Context) {
@@ -35,8 +38,18 @@ func (s *server) units(c *gin.Context) {
 	for i, site := range sites {
 		groups[i].Site = site
 		for _, u := range units {
-			if u.Site == site.ID && u.InService {
+			switch {
+			case u.Site != site.ID:
+			case u.InService:
 				groups[i].Units = append(groups[i].Units, u)
+			default:
+				groups[i].Resting = append(groups[i].Resting, u)
+			}
+		}
+		if who.May(auth.ManageUnits, site.ID) {
+			if groups[i].Expiring, err = s.expiring(ctx, who, site, soon); err != nil {
+				s.fail(c, err)
+				return
 			}
 		}
 	}
@@ -159,6 +172,8 @@ type unitPage struct {
 	Intervals   []coldkeep.Interval
 	LogFrom     time.Time
 	Assignments []coldkeep.Assignment
+	Contexts    []coldkeep.Context
+	Kinds       []coldkeep.ContextKind // that a person may note
 }
 
 // chartBuckets is how many points a chart has at most: one every 5 minutes of a
@@ -176,7 +191,8 @@ type drawn struct {
 	span       span
 	buckets    []coldkeep.Bucket
 	fromLog    bool
-	excursions []coldkeep.Excursion // in the span
+	excursions []coldkeep.Excursion // of temperatures, in the span
+	unknown    []coldkeep.Excursion // silences and probe faults, in the span
 }
 
 func (s *server) draw(c *gin.Context) (drawn, error) {
@@ -189,17 +205,20 @@ func (s *server) draw(c *gin.Context) (drawn, error) {
 	if d.span, err = parseSpan(c.Query("range"), c.Query("at"), s.Clock.Now()); err != nil {
 		return d, err
 	}
-	profile, err := coldkeep.FindProfile(d.unit.Profile)
-	if err != nil {
-		return d, err
-	}
-	if d.rules, err = profile.Unit(d.unit.Unit); err != nil {
+	if d.rules, err = templog.Rules(d.unit.Appliance); err != nil {
 		return d, err
 	}
 	if d.excursions, err = s.Templog.Excursions(ctx, who, id, d.span.From, d.span.To, 200); err != nil {
 		return d, err
 	}
-	d.excursions = slices.DeleteFunc(d.excursions, func(x coldkeep.Excursion) bool { return x.State == coldkeep.ExcursionWithdrawn })
+	for _, x := range slices.Clone(d.excursions) {
+		if x.State != coldkeep.ExcursionWithdrawn && !measured(x.Kind) {
+			d.unknown = append(d.unknown, x)
+		}
+	}
+	d.excursions = slices.DeleteFunc(d.excursions, func(x coldkeep.Excursion) bool {
+		return x.State == coldkeep.ExcursionWithdrawn || !measured(x.Kind)
+	})
 	d.buckets, err = ask(ctx, &s.lost, func(ctx context.Context) ([]coldkeep.Bucket, error) {
 		return s.Readings.Buckets(ctx, id, d.span.From, d.span.To, chartBuckets)
 	})
@@ -273,6 +292,11 @@ func (s *server) unit(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	p.Kinds = templog.ContextKinds()
+	if p.Contexts, err = s.Templog.Contexts(ctx, who, d.unit.ID); err != nil {
+		s.fail(c, err)
+		return
+	}
 	s.render(c, http.StatusOK, "unit", &page{Title: d.unit.Name, Nav: "units", Data: p})
 }
 
@@ -299,7 +323,7 @@ func (s *server) excursionRows(ctx context.Context, c *gin.Context, d drawn, now
 	for i, x := range all {
 		out[i] = excursionRow{
 			Excursion: x, Alert: byExcursion[x.ID], Href: about(x, now),
-			Shown: slices.ContainsFunc(d.excursions, func(y coldkeep.Excursion) bool { return x.ID == y.ID }),
+			Shown: slices.ContainsFunc(slices.Concat(d.excursions, d.unknown), func(y coldkeep.Excursion) bool { return x.ID == y.ID }),
 		}
 	}
 	return out, many, nil
@@ -317,6 +341,7 @@ type chartData struct {
 	Max  []coldkeep.Temperature `json:"max"`
 	Mean []coldkeep.Temperature `json:"mean"`
 	Out  [][2]int64             `json:"excursions"`
+	Lost [][2]int64             `json:"unknown"` // silences and probe faults
 }
 
 func (s *server) unitData(c *gin.Context) {
@@ -329,7 +354,7 @@ func (s *server) unitData(c *gin.Context) {
 	out := chartData{
 		Zone: d.site.TimeZone, From: d.span.From.Unix(), To: d.span.To.Unix(), Low: d.rules.Low.Celsius(), High: d.rules.High.Celsius(),
 		T: make([]int64, n), Min: make([]coldkeep.Temperature, n), Max: make([]coldkeep.Temperature, n), Mean: make([]coldkeep.Temperature, n),
-		Out: [][2]int64{},
+		Out: spansOf(d.excursions, d.span.To), Lost: spansOf(d.unknown, d.span.To),
 	}
 	for i, b := range d.buckets {
 		out.T[i] = b.From.Add(b.To.Sub(b.From) / 2).Unix()
@@ -338,12 +363,18 @@ func (s *server) unitData(c *gin.Context) {
 			out.Min[i], out.Max[i], out.Mean[i] = coldkeep.NoTemperature, coldkeep.NoTemperature, coldkeep.NoTemperature
 		}
 	}
-	for _, x := range d.excursions {
-		end := d.span.To
+	c.JSON(http.StatusOK, out)
+}
+
+// spansOf gives when excursions began and ended; one that goes on ends with the chart.
+func spansOf(all []coldkeep.Excursion, to time.Time) [][2]int64 {
+	out := [][2]int64{}
+	for _, x := range all {
+		end := to
 		if x.End != nil {
 			end = *x.End
 		}
-		out.Out = append(out.Out, [2]int64{x.Start.Unix(), end.Unix()})
+		out = append(out, [2]int64{x.Start.Unix(), end.Unix()})
 	}
-	c.JSON(http.StatusOK, out)
+	return out
 }

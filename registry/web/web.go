@@ -42,7 +42,7 @@ type Live interface {
 	Subscribe(ctx context.Context) <-chan coldkeep.LiveEvent
 }
 
-// Config is what the screens stand on. Readings, Inbox and Live may be absent.
+// Config is what the screens stand on. What is asked of the collector may be absent.
 type Config struct {
 	Auth           *auth.Service
 	Templog        *templog.Service
@@ -52,6 +52,10 @@ type Config struct {
 	Readings       Readings
 	Inbox          Inbox
 	Live           Live
+	Devices        Devices  // absent: the devices' accounts alone are shown
+	Latest         Latest   // absent: probes that stand nowhere are shown without a value
+	Verdicts       Verdicts // absent: other profiles are not asked
+	Channels       Channels // absent: every channel is taken to be set up
 	Clock          coldkeep.Clock
 	Log            *slog.Logger
 	SecureCookies  bool
@@ -147,22 +151,34 @@ func (s *server) engine() *gin.Engine {
 	in.GET("/units", s.units)
 	in.GET("/units/:id", s.unit)
 	in.GET("/units/:id/data.json", s.unitData)
+	in.GET("/units/:id/excursions/:excursion", s.excursion)
+	in.POST("/units/:id/contexts", s.addContext)
+	in.POST("/units/:id/contexts/:context/end", s.endContext)
 	in.POST("/units/:id/acknowledge", s.acknowledgeUnit)
 	in.GET("/alerts", s.alerts)
 	in.POST("/alerts/:id/acknowledge", s.acknowledge)
 	in.GET("/lots", s.lots)
 	in.POST("/lots", s.receiveLot)
+	in.GET("/lots/:id", s.lot)
+	in.POST("/lots/:id/budget", s.setBudget)
 	in.POST("/lots/:id/move", s.moveLot)
 	in.POST("/lots/:id/doses", s.countLot)
 	in.POST("/holds/:id/lots/:lot", s.decideHold)
 	in.POST("/proposals/:id", s.decideProposal)
+	in.GET("/devices", s.devices)
+	in.POST("/devices/claims/accept", s.acceptClaim)
+	in.POST("/devices/claims/refuse", s.refuseClaim)
 	in.GET("/admin", s.admin)
 	in.POST("/admin/sites", s.addSite)
 	in.POST("/admin/people", s.addPerson)
 	in.POST("/admin/people/:id", s.setPerson)
 	in.GET("/admin/sites/:site", s.adminSite)
 	in.POST("/admin/sites/:site/units", s.addUnit)
-	in.POST("/admin/sites/:site/units/:id", s.setUnit)
+	in.GET("/admin/sites/:site/units/:id", s.adminUnit)
+	in.POST("/admin/sites/:site/units/:id/service", s.setService)
+	in.POST("/admin/sites/:site/units/:id/profile", s.setProfile)
+	in.POST("/admin/sites/:site/units/:id/limits", s.setLimits)
+	in.POST("/admin/sites/:site/calibrations", s.calibrate)
 	in.POST("/admin/sites/:site/devices", s.addDevice)
 	in.POST("/admin/sites/:site/devices/:agent/revoke", s.revokeDevice)
 	in.POST("/admin/sites/:site/probes", s.assignProbe)

@@ -89,6 +89,17 @@ type site struct {
 	stock *inventory.Service
 	log   *templog.Service
 	auth  *auth.Service
+	cfg   Config
+}
+
+// again serves the screens anew, by a configuration that the test has changed.
+func (s *site) again() {
+	s.t.Helper()
+	h, err := New(s.cfg)
+	s.must(err)
+	srv := httptest.NewServer(h)
+	s.t.Cleanup(srv.Close)
+	s.url = srv.URL
 }
 
 func serve(t *testing.T) *site {
@@ -103,15 +114,24 @@ func serve(t *testing.T) *site {
 	}
 	s := &site{t: t, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
 		log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
-	h, err := New(Config{Auth: people, Templog: s.log, Inventory: s.stock, Trail: st, Sessions: st.Sessions(),
-		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	s.url = srv.URL
+	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Trail: st, Sessions: st.Sessions(),
+		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
+	s.again()
 	return s
+}
+
+// lotID finds a lot by its number.
+func (s *site) lotID(number string) string {
+	s.t.Helper()
+	stock, err := s.stock.Stock(s.t.Context(), system)
+	s.must(err)
+	for _, l := range stock.Lots {
+		if l.Number == number {
+			return l.ID
+		}
+	}
+	s.t.Fatalf("no lot %s", number)
+	return ""
 }
 
 func (s *site) must(err error) {
@@ -249,14 +269,7 @@ func words(t *testing.T, body string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-func attr(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
-}
+func attr(n *html.Node, name string) string { return attribute(n, name) }
 
 func TestSetupThenSignIn(t *testing.T) {
 	s := serve(t)

@@ -19,11 +19,13 @@
 //	  "text": "…",                   // all of it for people, plain text
 //	  "link": "https://…",           // the screen, absent when there is none
 //	  "site": {"id": "clinic-1", "name": "…", "time_zone": "America/New_York"},
-//	  "appliance": {"id": "freezer-1", "name": "…", "unit": "freezer"},
+//	  "appliance": {"id": "freezer-1", "name": "…", "unit": "freezer"}, // id "" for a device's fault
+//	  "device": "pi-1",              // of a device's fault only
+//	  "also": [{"alert": "01J…", "kind": "no-data", "start": "…"}], // what else goes on in the unit, absent for nothing
 //	  "alert": {                     // as GET /api/v1/alerts gives it
 //	    "id": "01J…", "site": "…", "appliance": "…", "state": "open", "raised_at": "…",
 //	    "acknowledged_at": null, "acknowledged_by": "…", "note": "…",
-//	    "excursion": {"id": "…", "revision": 1, "kind": "too-warm", "extreme_c": -3.1, …}
+//	    "excursion": {"id": "…", "revision": 1, "kind": "too-warm", "extreme_c": -3.1, …} // extreme_c null for kinds that are no temperature
 //	  }
 //	}
 //
@@ -51,6 +53,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -111,6 +114,8 @@ type Body struct {
 	Link      string         `json:"link,omitempty"`
 	Site      Site           `json:"site"`
 	Appliance Appliance      `json:"appliance"`
+	Device    string         `json:"device,omitempty"` // of a device's fault: the agent's name
+	Also      []alerts.Also  `json:"also,omitempty"`   // what else goes on in the same unit
 	Alert     coldkeep.Alert `json:"alert"`
 }
 
@@ -139,7 +144,8 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 		Title: m.Title(), Text: m.Text(), Link: m.Link,
 		Site:      Site{ID: m.Alert.Site, Name: m.Site.Name, TimeZone: m.Site.TimeZone},
 		Appliance: Appliance{ID: m.Alert.Appliance, Name: m.Appliance.Name, Unit: m.Appliance.Unit},
-		Alert:     m.Alert,
+		Device:    device(&m.Alert.Excursion), Also: m.Also,
+		Alert: m.Alert,
 	})
 	if err != nil {
 		return false, fmt.Errorf("the message cannot be written as JSON: %w", err)
@@ -162,6 +168,14 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 	// What is left unread would close the connection; what is endless is cut.
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // the status has been read
 	return judge(res.StatusCode)
+}
+
+// device names the agent of a device's fault; other excursions are of a unit.
+func device(x *coldkeep.Excursion) string {
+	if x.Kind != coldkeep.DeviceFault {
+		return ""
+	}
+	return x.Probe[strings.LastIndexByte(x.Probe, '/')+1:]
 }
 
 func judge(status int) (retryable bool, err error) {

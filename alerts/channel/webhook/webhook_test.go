@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/alerts"
 	"github.com/coldkeep/coldkeep/alerts/channel/channeltest"
 	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
 	"github.com/coldkeep/coldkeep/internal/httpfake"
@@ -152,6 +154,25 @@ func TestSignature(t *testing.T) {
 	}
 	if s := got[1].Header.Get(webhook.SignatureHeader); s != "" {
 		t.Errorf("signature %q without a secret", s)
+	}
+}
+
+// What is no temperature has null for one, and a device's fault names the device.
+func TestFormatOfSilenceAndFaults(t *testing.T) {
+	r := receiver(t)
+	m := channeltest.Example()
+	m.To = r.URL()
+	x := &m.Alert.Excursion
+	x.Kind, x.Rule, x.Extreme, x.Appliance, x.Probe, m.Alert.Appliance, m.Appliance = coldkeep.DeviceFault, "", coldkeep.NoTemperature, "", "north/pi", "", coldkeep.Appliance{}
+	m.Also = []alerts.Also{{Alert: "01J", Kind: coldkeep.NoData, Start: x.Start}}
+	if _, err := webhook.New(webhook.Config{}).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	body := string(r.Requests()[0].Body)
+	for _, want := range []string{`"device":"pi"`, `"kind":"device-fault"`, `"extreme_c":null`, `"appliance":{"id":""}`, `"also":[{"alert":"01J","kind":"no-data","start":"2026-08-17T19:58:27Z"}]`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is not in %s", want, body)
+		}
 	}
 }
 

@@ -17,10 +17,14 @@ type flux struct{ *Store }
 // flux is the start of every query: the points of a series in [from, to) ms.
 func (s *Store) flux(k coldkeep.Series, from, to int64) string {
 	q := strconv.Quote
+	before := ""
+	if to == 0 { // a stop of 0 ns is none to it
+		to, before = 1, " |> filter(fn: (r) => r._time < time(v: 0))"
+	}
 	return "from(bucket: " + q(s.bucket) + ")" +
 		" |> range(start: " + nano(from) + ", stop: " + nano(to) + ")" +
 		" |> filter(fn: (r) => r._measurement == " + q(measurement) +
-		" and r.site == " + q(string(k.Site)) + " and r.agent == " + q(string(k.Agent)) + " and r.probe == " + q(string(k.Probe)) + ")"
+		" and r.site == " + q(string(k.Site)) + " and r.agent == " + q(string(k.Agent)) + " and r.probe == " + q(string(k.Probe)) + ")" + before
 }
 
 func nano(ms int64) string { return "time(v: " + strconv.FormatInt(ms*1_000_000, 10) + ")" }

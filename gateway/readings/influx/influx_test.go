@@ -37,6 +37,9 @@ func open(t testing.TB, flux bool) *influx.Store {
 func TestContract(t *testing.T) {
 	for name, flux := range map[string]bool{"influxql": false, "flux": true} {
 		t.Run(name, func(t *testing.T) {
+			if flux && testing.Short() {
+				t.Skip("Flux takes a minute")
+			}
 			readingstest.Run(t, func(t *testing.T) readings.Store { return open(t, flux) })
 		})
 	}

@@ -42,7 +42,7 @@ func newInfluxQL(c Config) *influxQL {
 
 // rowsPerChunk is how many rows the server puts in one piece of its answer; it is
 // the most that either side holds in memory.
-const rowsPerChunk = 10_000
+const rowsPerChunk = 2_000
 
 // silence is how long the server may take for the next piece of an answer.
 const silence = 30 * time.Second

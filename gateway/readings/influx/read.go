@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 )
@@ -43,12 +44,54 @@ func (s *Store) points(ctx context.Context, op string, k coldkeep.Series, from, 
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, op, "readings of %s", k)
 }
 
+// torn reports whether a point lacks fields that every point has. InfluxDB reads
+// field by field, so a point that is being written may come in part.
+func torn(r *coldkeep.Reading) bool {
+	return r.Seq == 0 || r.Epoch == "" || !r.Celsius.Known() && (r.Quality == "" || r.Quality.HasValue())
+}
+
+// tornTries is how often a point is read again until it is whole.
+const (
+	tornTries = 5
+	tornPause = 20 * time.Millisecond
+)
+
+// mend reads the points of one millisecond again until they are whole.
+func (s *Store) mend(ctx context.Context, k coldkeep.Series, at int64) (out []coldkeep.Reading, err error) {
+	for range tornTries {
+		if err := (coldkeep.RealClock{}).Sleep(ctx, tornPause); err != nil {
+			return nil, err
+		}
+		out = out[:0]
+		if err := s.points(ctx, "influx.Range", k, at, at+1, func(r *coldkeep.Reading) error { out = append(out, *r); return nil }); err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(out, func(r coldkeep.Reading) bool { return torn(&r) }) {
+			break
+		}
+	}
+	for i := range out {
+		if r := &out[i]; r.Seq == 0 || r.Epoch == "" {
+			return nil, coldkeep.Errorf(coldkeep.EINTERNAL, "point of %s at %v has no seq or epoch", k, r.Time())
+		}
+	}
+	return out, nil
+}
+
 // Range reads a series in order.
 func (s *Store) Range(ctx context.Context, k coldkeep.Series, from, to int64, each func(*coldkeep.Reading) error) error {
-	// Within a millisecond the points' times count seqs modulo a million.
-	var same []coldkeep.Reading
+	var same []coldkeep.Reading // of one millisecond
+	broken := false
 	flush := func() error {
+		if broken {
+			var err error
+			if same, err = s.mend(ctx, k, same[0].At); err != nil {
+				return err
+			}
+			broken = false
+		}
 		if len(same) > 1 {
+			// Within a millisecond the points' times count seqs modulo a million.
 			slices.SortStableFunc(same, func(a, b coldkeep.Reading) int { return cmp.Compare(a.Seq, b.Seq) })
 		}
 		for i := range same {
@@ -60,18 +103,16 @@ func (s *Store) Range(ctx context.Context, k coldkeep.Series, from, to int64, ea
 		return nil
 	}
 	err := s.points(ctx, "influx.Range", k, from, to, func(r *coldkeep.Reading) error {
-		if r.Seq == 0 || r.Epoch == "" {
-			return coldkeep.Errorf(coldkeep.EINTERNAL, "point of %s at %v has no seq or epoch", k, r.Time())
-		}
 		if len(same) > 0 && same[0].At != r.At {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
 		same = append(same, *r)
+		broken = broken || torn(r)
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(same) == 0 {
 		return err
 	}
 	return flush()

@@ -3,8 +3,10 @@
 package readingstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -26,6 +28,11 @@ func Run(t *testing.T, open func(t *testing.T) readings.Store) {
 		"SameAgain":          testSameAgain,
 		"LateAndUnordered":   testLateAndUnordered,
 		"EqualMillisecond":   testEqualMillisecond,
+		"WithoutValues":      testWithoutValues,
+		"WhileAppending":     testWhileAppending,
+		"Streamed":           testStreamed,
+		"FoldedAlike":        testFoldedAlike,
+		"Prune":              testPrune,
 		"RangeIsHalfOpen":    testRangeIsHalfOpen,
 		"RangeStopsOnError":  testRangeStopsOnError,
 		"NothingThere":       testNothingThere,
@@ -147,6 +154,218 @@ func testEqualMillisecond(t *testing.T, s readings.Store) {
 	add(t, s, b)
 	add(t, s, a)
 	equal(t, all(t, s, k, base, base+1), []coldkeep.Reading{a, b})
+	if last, err := s.Latest(t.Context(), k); err != nil || last != b {
+		t.Fatalf("latest %+v, %v", last, err)
+	}
+	// InfluxDB tells them apart by seq modulo a million, whose order is another.
+	k = series()
+	a, b = good(k, 999_999, base, 4000), good(k, 1_000_000, base, 9000)
+	add(t, s, a, b)
+	equal(t, all(t, s, k, base, base+1), []coldkeep.Reading{a, b})
+	if last, err := s.Latest(t.Context(), k); err != nil || last != b {
+		t.Fatalf("latest over the million: %+v, %v", last, err)
+	}
+}
+
+// A probe that has never given a value has a log all the same.
+func testWithoutValues(t *testing.T, s readings.Store) {
+	k := series()
+	var rs []coldkeep.Reading
+	for i := range int64(10) {
+		r := good(k, i+1, base+i*60_000, none)
+		r.Quality = coldkeep.QualityMissing
+		rs = append(rs, r)
+	}
+	add(t, s, rs...)
+	equal(t, all(t, s, k, 0, end), rs)
+	if last, err := s.Latest(t.Context(), k); err != nil || last != rs[9] {
+		t.Fatalf("latest %+v, %v", last, err)
+	}
+	if n, err := s.Count(t.Context(), k, 0, end); err != nil || n != 10 {
+		t.Fatalf("count %d, %v", n, err)
+	}
+	from, to := time.UnixMilli(base).UTC(), time.UnixMilli(base+600_000).UTC()
+	bs, err := readings.Downsample(t.Context(), s, k, from, to, from, to, 1, time.Hour)
+	want := []coldkeep.Bucket{{From: from, To: to, Min: none, Max: none, Mean: none, Faults: 10}}
+	if err != nil || !slices.Equal(bs, want) {
+		t.Fatalf("downsampled %+v, %v", bs, err)
+	}
+}
+
+// What is read while more comes is what was there, each once and in order, and
+// perhaps some of what came.
+func testWhileAppending(t *testing.T, s readings.Store) {
+	k := series()
+	var rs []coldkeep.Reading
+	for i := range int64(3000) {
+		rs = append(rs, good(k, 2*i+1, base+i*60_000, 5000))
+	}
+	add(t, s, rs...)
+	stop, appended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := int64(0); ; i++ {
+			select {
+			case <-stop:
+				appended <- nil
+				return
+			default:
+			}
+			// Between those that are there, from late to early.
+			j := 2999 - i*37%3000
+			if err := s.Append(context.Background(), []coldkeep.Reading{good(k, 2*j+2, base+j*60_000+30_000, 6000)}); err != nil {
+				appended <- err
+				return
+			}
+		}
+	}()
+	for range 3 {
+		var before coldkeep.Reading
+		next := 0
+		err := s.Range(t.Context(), k, base, base+3000*60_000, func(r *coldkeep.Reading) error {
+			if r.At < before.At || r.At == before.At && r.Seq <= before.Seq {
+				return fmt.Errorf("%+v after %+v", *r, before)
+			}
+			before = *r
+			if next < len(rs) && *r == rs[next] {
+				next++
+			} else if r.Celsius != 6000 {
+				return fmt.Errorf("%+v where %+v is next", *r, rs[min(next, len(rs)-1)])
+			}
+			return nil
+		})
+		if err != nil || next != len(rs) {
+			t.Errorf("%d of %d readings: %v", next, len(rs), err)
+		}
+	}
+	close(stop)
+	if err := <-appended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Three years of a reading each half hour are read without being held.
+func testStreamed(t *testing.T, s readings.Store) {
+	k := series()
+	const n, step = 3 * 365 * 48, int64(1_800_000)
+	from := base - n*step
+	for i := int64(0); i < n; {
+		part := make([]coldkeep.Reading, 0, 5000)
+		for ; i < n && len(part) < cap(part); i++ {
+			r := good(k, i+1, from+i*step, coldkeep.Temperature(i%9000))
+			r.Raw, r.Lo, r.Hi = r.Celsius+1, r.Celsius-1, r.Celsius+2
+			part = append(part, r)
+		}
+		add(t, s, part...)
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, most, i := heap(), uint64(0), int64(0)
+	if err := s.Range(t.Context(), k, from, base, func(r *coldkeep.Reading) error {
+		if r.Seq != i+1 || r.At != from+i*step || r.Celsius != coldkeep.Temperature(i%9000) || r.Hi != r.Celsius+2 {
+			return fmt.Errorf("%+v as number %d", *r, i+1)
+		}
+		if i++; i%10_000 == 0 {
+			most = max(most, heap())
+		}
+		return nil
+	}); err != nil || i != n {
+		t.Fatalf("%d of %d readings: %v", i, n, err)
+	}
+	// All of them would be some 7 MB.
+	if held := int64(most) - int64(before); held > 3<<20 {
+		t.Errorf("%d bytes are held while reading", held)
+	}
+	if count, err := s.Count(t.Context(), k, from, base); err != nil || count != n {
+		t.Fatalf("count %d, %v", count, err)
+	}
+	if last, err := s.Latest(t.Context(), k); err != nil || last.Seq != n {
+		t.Fatalf("latest %+v, %v", last, err)
+	}
+	// Every extreme of three years is in a chart of them.
+	w := readings.Window{From: from, To: base, Width: (base - from + 299) / 300, Since: from, Until: base}
+	folds(t, s, k, w, time.Hour)
+}
+
+// folds compares what the store folds with what is folded reading by reading.
+func folds(t rapid.TB, s readings.Store, k coldkeep.Series, w readings.Window, maxGap time.Duration) {
+	t.Helper()
+	want, err := readings.Fold(context.Background(), s, k, w, maxGap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ok := s.(readings.Folder)
+	if !ok {
+		return
+	}
+	got, err := f.Fold(context.Background(), k, w, maxGap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("bucket %d of %+v\nis %+v\nand %+v when folded reading by reading", i, w, got[i], want[i])
+		}
+	}
+}
+
+// Whatever the readings and the window, the engine's fold is the naive one.
+func testFoldedAlike(t *testing.T, s readings.Store) {
+	rapid.Check(t, func(rt *rapid.T) {
+		k := series()
+		at := base
+		var rs []coldkeep.Reading
+		for i := range rapid.IntRange(0, 60).Draw(rt, "n") {
+			at += rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(900, 1100), rapid.Int64Range(0, 20_000)).Draw(rt, "dt")
+			r := good(k, int64(i+1), at, coldkeep.Temperature(rapid.Int32Range(-90_000, 60_000).Draw(rt, "c")))
+			if rapid.IntRange(0, 4).Draw(rt, "fault") == 0 {
+				r.Celsius, r.Quality = none, coldkeep.QualityCRC
+			}
+			rs = append(rs, r)
+		}
+		add(t, s, rs...)
+		w := readings.Window{From: base + rapid.Int64Range(-5000, 5000).Draw(rt, "from")}
+		w.To = w.From + rapid.Int64Range(1, max(1, at-base+10_000)).Draw(rt, "length")
+		w.Width = rapid.Int64Range(max(1, (w.To-w.From)/500), w.To-w.From).Draw(rt, "width")
+		w.Since = rapid.Int64Range(w.From, w.To-1).Draw(rt, "since")
+		w.Until = rapid.Int64Range(w.Since+1, w.To).Draw(rt, "until")
+		folds(rt, s, k, w, time.Duration(rapid.SampledFrom([]int64{0, 1, 999, 1000, 1001, 15_000}).Draw(rt, "gap"))*time.Millisecond)
+	})
+}
+
+// What has expired goes, of one series, and nothing else can.
+func testPrune(t *testing.T, s readings.Store) {
+	p, ok := s.(readings.Pruner)
+	if !ok {
+		t.Skip("it cannot forget")
+	}
+	k, other := series(), series()
+	now := time.UnixMilli(base).UTC()
+	cut := now.AddDate(-3, 0, 0)
+	old := good(k, 1, cut.UnixMilli()-1, 1)
+	kept := []coldkeep.Reading{good(k, 2, cut.UnixMilli(), 2), good(k, 3, base, 3)}
+	same := good(other, 1, old.At, 1)
+	add(t, s, append(kept, old, same)...)
+	if n, err := p.Prune(t.Context(), k, readings.Expired{}); err != nil || n != 0 {
+		t.Fatalf("nothing has expired: %d, %v", n, err)
+	}
+	e, err := readings.Expire(now, cut, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{1, 0} {
+		if n, err := p.Prune(t.Context(), k, e); err != nil || n != want {
+			t.Fatalf("%d gone, want %d: %v", n, want, err)
+		}
+		equal(t, all(t, s, k, 0, end), kept)
+		equal(t, all(t, s, other, 0, end), []coldkeep.Reading{same})
+	}
+	if n, err := p.Prune(t.Context(), series(), e); err != nil || n != 0 {
+		t.Fatalf("of a series that is not there: %d, %v", n, err)
+	}
 }
 
 func testRangeIsHalfOpen(t *testing.T, s readings.Store) {

@@ -13,11 +13,13 @@
     const bottom = Math.min(u.valToPos(data.low, "y", true), bbox.top + bbox.height);
     ctx.fillStyle = token("--c-range");
     if (bottom > top) ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
-    ctx.fillStyle = token("--c-out");
-    for (const [from, to] of data.excursions) {
-      const a = Math.max(u.valToPos(from, "x", true), bbox.left);
-      const b = Math.min(u.valToPos(to, "x", true), bbox.left + bbox.width);
-      if (b > a) ctx.fillRect(a, bbox.top, Math.max(b - a, 2), bbox.height);
+    for (const [spans, colour] of [[data.unknown, token("--none") + "33"], [data.excursions, token("--c-out")]]) {
+      ctx.fillStyle = colour;
+      for (const [from, to] of spans) {
+        const a = Math.max(u.valToPos(from, "x", true), bbox.left);
+        const b = Math.min(u.valToPos(to, "x", true), bbox.left + bbox.width);
+        if (b > a) ctx.fillRect(a, bbox.top, Math.max(b - a, 2), bbox.height);
+      }
     }
     ctx.strokeStyle = token("--c-limit");
     ctx.setLineDash([8, 5]);

@@ -10,7 +10,7 @@
   const silence = 8000; // ms without a sign of the server after which the page says so
   let due = 0, busy = false, again = false;
 
-  const typed = (i) => i.type !== "hidden" && i.value !== i.defaultValue;
+  const typed = (i) => i.type !== "hidden" && (i.value !== i.defaultValue || i.hasAttribute("data-kept"));
   // Somebody writes in it: it stays even when the fresh page no longer has it.
   const written = (el) => el.nodeType === 1 && [...el.querySelectorAll("input, textarea")].some(typed);
   const chosen = (select) => {
@@ -38,6 +38,7 @@
       if (old.data !== fresh.data) old.data = fresh.data;
       return;
     }
+    if (old.hasAttribute("data-kept")) return; // what was refused and is being put right
     if (old.hasAttribute("data-chart") && chart(fresh)) return;
     if (old.localName === "select" && chosen(old)) return;
     const mine = old.matches("input, textarea") && typed(old);
