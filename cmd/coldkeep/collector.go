@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,11 +42,13 @@ import (
 
 // storesFlags turn the collector's embedded stores to real ones.
 type storesFlags struct {
-	InfluxURL       string `help:"InfluxDB (1.8 with Flux, or 2.x) for the readings, in place of the SQLite file." env:"COLDKEEP_INFLUX_URL"`
-	InfluxTokenFile string `help:"File with InfluxDB's token (2.x) or user:password (1.8)." env:"COLDKEEP_INFLUX_TOKEN_FILE"`
-	InfluxOrg       string `help:"InfluxDB organisation (2.x)." env:"COLDKEEP_INFLUX_ORG"`
-	InfluxBucket    string `help:"InfluxDB bucket, or database/retention-policy on 1.8." default:"coldkeep" env:"COLDKEEP_INFLUX_BUCKET"`
-	InfluxGzip      bool   `help:"Compress writes to InfluxDB; worth it over a network." env:"COLDKEEP_INFLUX_GZIP"`
+	InfluxURL       string   `help:"InfluxDB (1.8 with Flux, or 2.x) for the readings, in place of the SQLite file." env:"COLDKEEP_INFLUX_URL"`
+	InfluxTokenFile string   `help:"File with InfluxDB's token (2.x) or user:password (1.8)." env:"COLDKEEP_INFLUX_TOKEN_FILE"`
+	InfluxOrg       string   `help:"InfluxDB organisation (2.x)." env:"COLDKEEP_INFLUX_ORG"`
+	InfluxBucket    string   `help:"InfluxDB bucket, or database/retention-policy on 1.8." default:"coldkeep" env:"COLDKEEP_INFLUX_BUCKET"`
+	SignedSites     []string `help:"Sites whose devices must sign: there a device is believed that it no longer has a record only under its seal. \"all\" is every site." env:"COLDKEEP_SIGNED_SITES"`
+
+	InfluxGzip bool `help:"Compress writes to InfluxDB; worth it over a network." env:"COLDKEEP_INFLUX_GZIP"`
 }
 
 // open opens the readings store.
@@ -179,6 +182,11 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
 		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
 		return err
+	}
+	if signed := cfg.Stores.SignedSites; len(signed) > 0 {
+		c.ingest.SignedOnly = func(site coldkeep.SiteID) bool {
+			return slices.Contains(signed, string(site)) || slices.Contains(signed, "all")
+		}
 	}
 	c.client.OnMirror(c.judge.SetMirror)
 	if err := c.share(ctx, cfg.Shared); err != nil {
