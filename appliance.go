@@ -112,6 +112,9 @@ type Device struct {
 	Agent        AgentID `json:"agent"`
 	SecretSHA256 string  `json:"secret_sha256"` // hex SHA-256 of its random password
 	Revoked      bool    `json:"revoked"`
+	// PublicKey is the one by which its seals are to be signed, base64url Ed25519; "": the
+	// first that it shows is trusted.
+	PublicKey string `json:"public_key,omitempty"`
 }
 
 // OnCall says who is told when a site's appliance alarms.

@@ -36,6 +36,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/readings"
 	"github.com/coldkeep/coldkeep/gateway/readings/influx"
 	"github.com/coldkeep/coldkeep/gateway/readings/sqlite"
+	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registryclient"
 )
@@ -139,6 +140,9 @@ type collector struct {
 	token   string
 	clock   coldkeep.Clock
 	log     *slog.Logger
+
+	keysMu sync.Mutex
+	keys   map[string]string // by device, what the ledger has been told
 }
 
 // source is where messages come from and answers go to: a broker, or the one in this
@@ -155,7 +159,7 @@ type source interface {
 }
 
 func openCollector(ctx context.Context, cfg collectorConfig) (*collector, error) {
-	c := &collector{hub: &api.Hub{}, token: cfg.APIToken, clock: cfg.Clock, log: cfg.Log}
+	c := &collector{hub: &api.Hub{}, keys: map[string]string{}, token: cfg.APIToken, clock: cfg.Clock, log: cfg.Log}
 	if err := c.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -189,6 +193,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 		}
 	}
 	c.client.OnMirror(c.judge.SetMirror)
+	c.client.OnMirror(func(m coldkeep.Mirror) { c.expectKeys(ctx, &m) })
 	if err := c.share(ctx, cfg.Shared); err != nil {
 		return err
 	}
@@ -201,7 +206,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 			if cfg.Mail.ScreensURL == "" {
 				return ""
 			}
-			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + "/units/" + string(a.Appliance)
+			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + alerts.Path(a)
 		}})
 	return err
 }
@@ -298,6 +303,27 @@ func (c *collector) deviceHealth(_ context.Context, site coldkeep.SiteID) ([]col
 		}
 	}
 	return out, nil
+}
+
+// expectKeys tells the ledger the keys that the registry knows of devices.
+func (c *collector) expectKeys(ctx context.Context, m *coldkeep.Mirror) {
+	c.keysMu.Lock()
+	defer c.keysMu.Unlock()
+	for _, d := range m.Devices {
+		name := string(d.Site) + "/" + string(d.Agent)
+		if d.PublicKey == "" || c.keys[name] == d.PublicKey {
+			continue
+		}
+		pub, err := wire.DecodeKey(d.PublicKey)
+		if err == nil {
+			err = c.ledger.ExpectKey(ctx, c.clock.Now(), d.Site, d.Agent, wire.KeyID(pub), d.PublicKey)
+		}
+		if err != nil {
+			c.log.Warn("a device's key is not known to the collector yet", "device", name, "error", err)
+			continue
+		}
+		c.keys[name] = d.PublicKey
+	}
 }
 
 // leading runs a task that only one of several collectors may do.
@@ -460,6 +486,27 @@ func (c *collector) metrics(reg *prometheus.Registry) {
 			return float64(value(b))
 		}))
 	}
+	alarm := func(name, help string, value func(alerts.Counts) int64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			n, err := c.alerts.Counts(ctx)
+			if err != nil {
+				return -1
+			}
+			return float64(value(n))
+		}))
+	}
+	alarm("coldkeep_alerts_open", "Alerts that nobody has answered; -1 when not known.", func(n alerts.Counts) int64 { return n.Open })
+	alarm("coldkeep_alerts_unheard", "Of them, those that the last telling reached nobody of.", func(n alerts.Counts) int64 { return n.Unheard })
+	alarm("coldkeep_alert_deliveries_pending", "Messages about alerts that have not arrived.", func(n alerts.Counts) int64 { return n.Pending })
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_sites_nobody_told", Help: "Sites whose alarms nobody is told about."}, func() float64 {
+		var sites []coldkeep.SiteID
+		for _, s := range c.client.Mirror().Sites {
+			sites = append(sites, s.ID)
+		}
+		return float64(len(c.alerts.Unheard(sites)))
+	}))
 	gauge("coldkeep_registry_pending", "Parcels that the registry has not taken yet; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Pending })
 	gauge("coldkeep_registry_refused", "Parcels that the registry refused for good; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Refused })
 }

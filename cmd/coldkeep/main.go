@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintln(std.err, "coldkeep:", coldkeep.ErrorMessage(err))
 		return exitUsage
 	}
-	fmt.Fprintln(std.err, "coldkeep:", err)
+	fmt.Fprintln(std.err, "coldkeep:", coldkeep.ErrorMessage(err))
 	return exitFail
 }
 

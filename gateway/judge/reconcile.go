@@ -70,7 +70,7 @@ func (r *reconciling) reconcile(found []excursion.Finding) ([]ledger.Judged, err
 		r.given[x.ID] = true
 		calm(&x, was)
 		if was == nil {
-			x.Revision, x.Reason = 1, first(&x.Excursion)
+			x.Revision, x.Reason = 1, first(&x.Excursion, f)
 			out = append(out, x)
 			continue
 		}
@@ -109,7 +109,7 @@ func calm(x, was *ledger.Judged) {
 }
 
 // first is the reason of a first revision.
-func first(x *coldkeep.Excursion) string {
+func first(x *coldkeep.Excursion, f *excursion.Finding) string {
 	what := "out of range"
 	switch x.Kind {
 	case coldkeep.NoData:
@@ -119,6 +119,9 @@ func first(x *coldkeep.Excursion) string {
 	}
 	if x.End != nil {
 		what += ", seen when it was over"
+	}
+	if x.Kind == coldkeep.SensorFault {
+		what += ": " + string(f.Reason)
 	}
 	return what
 }

@@ -119,6 +119,20 @@ func (l *Ledger) Keys(ctx context.Context, site coldkeep.SiteID, agent coldkeep.
 	return out, err
 }
 
+// ExpectKey enters a device's key before the device has shown it, because the registry
+// knows it: another one is then not trusted, also when it is shown first.
+func (l *Ledger) ExpectKey(ctx context.Context, now time.Time, site coldkeep.SiteID, agent coldkeep.AgentID, key, pub string) error {
+	res, err := l.db.ExecContext(ctx, `INSERT INTO device_key (site, agent, key, pub, trusted, trusted_by, first_seen) VALUES ($1, $2, $3, $4, 1, 'the registry', $5)
+		ON CONFLICT DO NOTHING`, site, agent, key, pub, database.Millis(now))
+	if err == nil {
+		var n int64
+		if n, err = res.RowsAffected(); err == nil && n == 0 {
+			return l.TrustKey(ctx, site, agent, key, "the registry")
+		}
+	}
+	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.ExpectKey", "key of %s/%s", site, agent)
+}
+
 // TrustKey notes that a person trusts a key that a device has shown, and with it
 // the seals that it has made. ENOTFOUND when the device has shown no such key.
 func (l *Ledger) TrustKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, key, who string) error {

@@ -33,7 +33,7 @@ const (
 )
 
 // maxWaiting is how many claims may wait at once. Anybody can make one.
-const maxWaiting = 500
+const maxWaiting = 200
 
 // NewClaim is what a new device says of itself, before anybody has let it in.
 type NewClaim struct {

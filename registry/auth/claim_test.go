@@ -42,13 +42,13 @@ func TestClaimsExpireAndAreBounded(t *testing.T) {
 			t.Fatalf("claim %d: %s, %v", n, c.State, err)
 		}
 	}
-	for n := range 500 {
+	for n := range 200 {
 		claim(n, auth.ClaimWaiting, "")
 	}
-	claim(500, "", coldkeep.ETOOMANY)
+	claim(200, "", coldkeep.ETOOMANY)
 	claim(7, auth.ClaimWaiting, "") // who waits already is not turned away
 	admin := auth.Principal{ID: "a", Name: "Ada", Role: auth.StateAdmin}
-	if all, err := s.WaitingClaims(ctx, admin); err != nil || len(all) != 500 {
+	if all, err := s.WaitingClaims(ctx, admin); err != nil || len(all) != 200 {
 		t.Fatalf("%d wait, %v", len(all), err)
 	}
 	if _, err := s.WaitingClaims(ctx, auth.Principal{ID: "m", Role: auth.PracticeManager, Site: "lakeside"}); coldkeep.ErrorCode(err) != coldkeep.EFORBIDDEN {
@@ -56,15 +56,15 @@ func TestClaimsExpireAndAreBounded(t *testing.T) {
 	}
 	clock.Advance(24 * time.Hour)
 	claim(7, auth.ClaimExpired, "")
-	claim(500, auth.ClaimWaiting, "")
+	claim(200, auth.ClaimWaiting, "")
 	if err := s.RefuseClaim(ctx, admin, newClaim(7).Code); coldkeep.ErrorCode(err) != coldkeep.ECONFLICT || !strings.Contains(coldkeep.ErrorMessage(err), "more than a day") {
 		t.Error(err)
 	}
-	if err := s.RefuseClaim(ctx, auth.Principal{ID: "n", Role: auth.Nurse, Site: "lakeside"}, newClaim(500).Code); coldkeep.ErrorCode(err) != coldkeep.EFORBIDDEN {
+	if err := s.RefuseClaim(ctx, auth.Principal{ID: "n", Role: auth.Nurse, Site: "lakeside"}, newClaim(200).Code); coldkeep.ErrorCode(err) != coldkeep.EFORBIDDEN {
 		t.Error(err)
 	}
 	clock.Advance(30 * 24 * time.Hour)
-	claim(501, auth.ClaimWaiting, "")
+	claim(201, auth.ClaimWaiting, "")
 	if _, err := s.ClaimByCode(ctx, newClaim(7).Code); coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
 		t.Errorf("what is a month old is kept: %v", err)
 	}

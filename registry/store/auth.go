@@ -85,11 +85,11 @@ func (t *tx) PutAccount(ctx context.Context, a auth.Account) error {
 		a.ID, a.Name, a.TokenSHA256, strings.Join(a.Scopes, " "), flag(a.Revoked), database.Millis(a.CreatedAt))
 }
 
-const deviceColumns = `site, agent, secret_sha256, revoked`
+const deviceColumns = `site, agent, secret_sha256, revoked, public_key`
 
 func device(s scanner) (d coldkeep.Device, err error) {
 	var revoked int64
-	err = s.Scan(&d.Site, &d.Agent, &d.SecretSHA256, &revoked)
+	err = s.Scan(&d.Site, &d.Agent, &d.SecretSHA256, &revoked, &d.PublicKey)
 	d.Revoked = revoked != 0
 	return d, err
 }
@@ -107,7 +107,7 @@ func (r rows) AllDevices(ctx context.Context) ([]coldkeep.Device, error) {
 }
 
 func (t *tx) PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error {
-	return exec(ctx, t.q, gone, `INSERT INTO devices (`+deviceColumns+`, created_at) VALUES ($1, $2, $3, $4, $5)
+	return exec(ctx, t.q, gone, `INSERT INTO devices (site, agent, secret_sha256, revoked, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (site, agent) DO UPDATE SET secret_sha256 = excluded.secret_sha256, revoked = excluded.revoked`,
 		string(d.Site), string(d.Agent), d.SecretSHA256, flag(d.Revoked), database.Millis(at))
 }
