@@ -89,8 +89,20 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintln(std.err, "coldkeep:", coldkeep.ErrorMessage(err))
 		return exitUsage
 	}
-	fmt.Fprintln(std.err, "coldkeep:", coldkeep.ErrorMessage(err))
+	fmt.Fprintln(std.err, "coldkeep:", words(err))
 	return exitFail
+}
+
+// words is an error for people: what happened and why, without where in the program.
+func words(err error) string {
+	var e *coldkeep.Error
+	if !errors.As(err, &e) || e.Message == "" {
+		return err.Error()
+	}
+	if cause := errors.Unwrap(e); cause != nil {
+		return e.Message + ": " + words(cause)
+	}
+	return e.Message
 }
 
 func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {

@@ -64,6 +64,7 @@ func (d *Devices) replan() {
 	if d.mirror == nil || d.mirror.Revision == 0 || d.derived && (d.plan.until.IsZero() || now.Before(d.plan.until)) {
 		return
 	}
+	before := d.plan.wrong
 	d.plan, d.derived = derive(d.mirror, now, d.cfg.Interval), true
 	d.plan.bodies = make(map[name]string, len(d.plan.configs))
 	for n, c := range d.plan.configs {
@@ -71,6 +72,9 @@ func (d *Devices) replan() {
 		d.plan.bodies[n] = string(body)
 	}
 	for n, wrong := range d.plan.wrong {
+		if slices.Equal(wrong, before[n]) {
+			continue // told already
+		}
 		d.cfg.Log.Error("part of what the registry says cannot be told to a device", "site", n.site, "agent", n.agent, "what", wrong)
 	}
 }
