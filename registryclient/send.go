@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/tracing"
 	"github.com/coldkeep/coldkeep/registryclient/transport"
 )
 
@@ -53,7 +54,9 @@ func (c *Client) send(ctx context.Context, ok func()) error {
 			}
 			continue
 		}
-		answer, err := c.cfg.Transport.Post(ctx, l.path, l.key, l.body)
+		posted, end := tracing.Span(ctx, "registry.post", tracing.Count{Name: "parcels", N: l.count})
+		answer, err := c.cfg.Transport.Post(posted, l.path, l.key, l.body)
+		end(err)
 		if ctx.Err() != nil && (err != nil || answer.Verdict != transport.Accepted) {
 			return ctx.Err() // stopped by us, not by the registry
 		}

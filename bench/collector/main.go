@@ -1,62 +1,108 @@
 // Command collector measures the collector on real parts: Mosquitto, InfluxDB and
-// the coldkeep program itself, all on loopback, under a load generator that speaks
-// the wire contract. Beside its figures stands the raw write speed of the same
-// InfluxDB in the same run, the physical limit.
+// the coldkeep program itself, each a process of its own, all on loopback, under a
+// fleet of devices that keep and send again what is not acknowledged. Beside its
+// figures stand the raw write speed of the same InfluxDB in the same run, the physical
+// limit, and Telegraf's when there is a telegraf on PATH.
 //
-//	go run ./bench/collector                      # all scenarios, a few minutes
-//	go run ./bench/collector -scenario batches    # one of them
+//	go run ./bench/collector                              # everything, some minutes
+//	go run ./bench/collector -scenario batches,raw        # some of it
+//	go run ./bench/collector -seconds 20 -agents 200
 //
 // Machines are noisy: compare ratios of one run, and run it more than once.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-// scenario is one load.
+// scenario is one load on one arrangement of parts.
 type scenario struct {
-	name   string
-	agents int
-	each   int // records of an agent
-	batch  int // records of a message
-	rate   int // messages a second over all agents; 0 is as fast as it goes
-	influx bool
-	broker string // mosquitto or embedded
+	name  string
+	agent int  // devices; 0 is what the flag says
+	batch int  // records of a message
+	seal  bool // chained, and sealed every thousand records
+	rate  int  // messages a second of all devices, one a device in turn; 0 is as fast as it goes
+	on    string
 }
 
+// What a scenario runs on.
+const (
+	onInflux   = "Mosquitto, InfluxDB" // and the collector's book in SQLite
+	onUp       = "coldkeep up"         // embedded broker, SQLite, registry and screens in one process
+	onTelegraf = "Telegraf"            // in the collector's place
+)
+
 var scenarios = []scenario{
-	{"singles", 100, 2000, 1, 0, true, "mosquitto"},
-	{"batches", 100, 30_000, 60, 0, true, "mosquitto"},
-	{"embedded", 100, 30_000, 60, 0, false, "embedded"},
-	{"latency", 1000, 20, 1, 1000, true, "mosquitto"},
+	{"singles", 0, 1, false, 0, onInflux},
+	{"singles-sealed", 0, 1, true, 0, onInflux},
+	{"batches", 0, 60, false, 0, onInflux},
+	{"batches-sealed", 0, 60, true, 0, onInflux},
+	{"embedded-singles", 0, 1, false, 0, onUp},
+	{"embedded", 0, 60, false, 0, onUp},
+	{"embedded-sealed", 0, 60, true, 0, onUp},
+	{"latency", 1000, 1, false, 1000, onInflux},
+	{"telegraf-singles", 0, 1, false, 0, onTelegraf},
+	{"telegraf-batches", 0, 60, false, 0, onTelegraf},
+	{"telegraf-latency", 1000, 1, false, 1000, onTelegraf},
+}
+
+// options are the flags.
+type options struct {
+	only    []string
+	agents  int
+	seconds time.Duration
+	warm    time.Duration
+	logs    bool
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	only := flag.String("scenario", "", "run only this one: singles, batches, embedded, latency or raw")
+	names := []string{"raw"}
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	only := flag.String("scenario", "", "run only these, separated by commas: "+strings.Join(names, ", "))
+	seconds := flag.Int("seconds", 15, "how long each is measured, after the warm-up")
+	warm := flag.Int("warm-up", 5, "seconds before")
+	agents := flag.Int("agents", 100, "devices, where a scenario does not say")
+	logs := flag.Bool("logs", false, "show what the programs said")
 	flag.Parse()
-	if err := run(ctx, *only); err != nil {
+	o := options{agents: *agents, seconds: time.Duration(*seconds) * time.Second, warm: time.Duration(*warm) * time.Second, logs: *logs}
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	for _, name := range o.only {
+		if !slices.Contains(names, name) {
+			fmt.Fprintf(os.Stderr, "bench/collector: there is no scenario %q, but %s\n", name, strings.Join(names, ", "))
+			os.Exit(2)
+		}
+	}
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/collector:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string) error {
+func (o *options) wants(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }
+
+func run(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp("", "coldkeep-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()     // it is a temporary folder
-	if err := os.Chmod(dir, 0o755); err != nil { // Mosquitto becomes another user
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Mosquitto becomes another user
 		return err
 	}
 	program := filepath.Join(dir, "coldkeep")
@@ -65,37 +111,36 @@ func run(ctx context.Context, only string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
+	telegraf, telegrafErr := exec.LookPath("telegraf")
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		fmt.Printf("load before: %s\n", strings.TrimSpace(string(load)))
+		fmt.Printf("load before: %s", load)
 	}
-	fmt.Println("| scenario | readings | lost | readings/s | CPU-s per 100k | peak RSS MB | age when durable p50 ms | p99 ms |")
-	fmt.Println("|---|---|---|---|---|---|---|---|")
-	if only == "" || only == "raw" {
-		if err := raw(ctx, dir); err != nil {
+	fmt.Println()
+	fmt.Println(header)
+	if o.wants("raw") {
+		if err := raw(ctx, filepath.Join(dir, "raw"), o); err != nil {
 			return fmt.Errorf("raw: %w", err)
 		}
 	}
+	var failed []error
 	for i, s := range scenarios {
-		if only != "" && only != s.name {
+		if !o.wants(s.name) {
 			continue
 		}
-		if err := measure(ctx, filepath.Join(dir, fmt.Sprint(i)), program, s); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		if s.on == onTelegraf && telegrafErr != nil {
+			fmt.Printf("| %s: no telegraf on PATH, not run | | | | | | | | | | | | |\n", s.name)
+			continue
+		}
+		if s.agent == 0 {
+			s.agent = o.agents
+		}
+		b := bench{options: o, scenario: s, ctx: ctx, dir: filepath.Join(dir, fmt.Sprint(i)), program: program, telegraf: telegraf}
+		err := b.run()
+		b.stop()
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+			fmt.Printf("| %s: failed, see below | | | | | | | | | | | | |\n", s.name)
 		}
 	}
-	if path, err := exec.LookPath("telegraf"); err != nil {
-		fmt.Println("| telegraf | not on PATH, not run | | | | | | |")
-	} else {
-		fmt.Printf("| telegraf | found at %s; its run is described in bench/collector/README.md | | | | | | |\n", path)
-	}
-	return nil
-}
-
-func row(name string, readings, lost int64, took time.Duration, cpu time.Duration, rss int64, p50, p99 string) {
-	rate, per := float64(readings)/took.Seconds(), cpu.Seconds()/float64(readings)*100_000
-	mb := "–"
-	if rss > 0 {
-		mb = fmt.Sprint(rss / 1024)
-	}
-	fmt.Printf("| %s | %d | %d | %.0f | %.2f | %s | %s | %s |\n", name, readings, lost, rate, per, mb, p50, p99)
+	return errors.Join(failed...)
 }

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // clinics' time zones, also where the system has none
 
 	"github.com/alecthomas/kong"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/tracing"
 )
 
 // version is set at build time.
@@ -58,6 +60,9 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
+// traceFlush is how long the end waits for the last traces to be sent.
+const traceFlush = 3 * time.Second
+
 // run is main without the process around it.
 func run(ctx context.Context, args []string, std streams) int {
 	var c cli
@@ -79,7 +84,14 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exitUsage
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
-	err = k.Run(std, newLogger(std.err, c.LogFormat, c.LogLevel))
+	log := newLogger(std.err, c.LogFormat, c.LogLevel)
+	untrace, err := tracing.Start(ctx, "coldkeep", version, log)
+	if err == nil {
+		err = k.Run(std, log)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceFlush)
+		_ = untrace(last) // what could not be sent is dropped
+		cancel()
+	}
 	switch {
 	case err == nil:
 		return exitDone

@@ -12,6 +12,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/evidence"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 	"github.com/coldkeep/coldkeep/gateway/wire"
+	"github.com/coldkeep/coldkeep/internal/tracing"
 )
 
 const (
@@ -166,7 +167,9 @@ func (w *worker) take(ctx context.Context, l *load, items []item) (n int, err er
 		}
 		n++
 	}
-	err = w.store.Append(ctx, w.rs)
+	stored, end := tracing.Span(ctx, "ingest.store", tracing.Count{Name: "readings", N: len(w.rs)}, tracing.Count{Name: "messages", N: n})
+	err = w.store.Append(stored, w.rs)
+	end(err)
 	if coldkeep.ErrorCode(err) == coldkeep.EINVALID {
 		w.rs, err = w.isolate(ctx, w.rs, w.rs[:0], err)
 	}
@@ -491,7 +494,9 @@ func (w *worker) enter(ctx context.Context) error {
 	var after []ledger.Progress
 	var err error
 	if len(w.book.Entries)+len(w.book.Refused)+len(w.book.Statuses)+len(w.book.Unjudged)+len(w.book.Unlogged) > 0 {
-		after, err = w.ledger.Enter(ctx, w.now, &w.book, w.fence())
+		committed, end := tracing.Span(ctx, "ingest.commit", tracing.Count{Name: "batches", N: len(w.book.Entries)})
+		after, err = w.ledger.Enter(committed, w.now, &w.book, w.fence())
+		end(err)
 	}
 	done(err == nil)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/excursion"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
 	"github.com/coldkeep/coldkeep/gateway/readings"
+	"github.com/coldkeep/coldkeep/internal/tracing"
 )
 
 const (
@@ -231,7 +232,9 @@ func (j *Judge) read(ctx context.Context, t *track) {
 			<-j.reading
 			j.nudge()
 		}()
-		o, err := j.fromStore(ctx, t)
+		read, end := tracing.Span(ctx, "judge.read")
+		o, err := j.fromStore(read, t)
+		end(err)
 		if err != nil {
 			j.later(ctx, t, err)
 			return
@@ -268,7 +271,10 @@ func (j *Judge) save(ctx context.Context, batch []*outcome) {
 		us = append(us, j.settled(o)...)
 	}
 	if len(js)+len(us) > 0 {
-		if err := j.ledger.SaveJudgements(ctx, j.clock.Now(), us, js); err != nil {
+		saved, end := tracing.Span(ctx, "judge.save", tracing.Count{Name: "appliances", N: len(js)})
+		err := j.ledger.SaveJudgements(saved, j.clock.Now(), us, js)
+		end(err)
+		if err != nil {
 			for _, o := range batch {
 				j.later(ctx, o.track, err)
 			}
