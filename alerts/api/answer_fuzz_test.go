@@ -15,9 +15,12 @@ import (
 	"github.com/coldkeep/coldkeep/alerts/api"
 )
 
+// others are what is not asked for here.
+type others = api.Alerts
+
 // listener takes every answer that names a person.
 type listener struct {
-	api.Alerts
+	others
 	person, note string
 }
 
