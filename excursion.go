@@ -13,6 +13,11 @@ const (
 	SensorFault Kind = "sensor-fault"
 	NoData      Kind = "no-data"
 
+	// DoorOpen and PowerLost are what a device reports beside temperatures, for longer
+	// than the profile lets pass. Like silence they have no rule, extreme and minutes.
+	DoorOpen  Kind = "door-open"
+	PowerLost Kind = "power-lost"
+
 	// DeviceFault is a device that sends what cannot be read or not be trusted. It
 	// belongs to no appliance.
 	DeviceFault Kind = "device-fault"

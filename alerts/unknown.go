@@ -30,6 +30,15 @@ func (m *Message) saysUnknown() (what, over string) {
 				"Probe is well again: " + s + " (fault from " + since + " to " + until + ")"
 		}
 		return "Probe of " + s + " reports a fault: " + fault + ", since " + since, ""
+	case coldkeep.DoorOpen, coldkeep.PowerLost:
+		is, was, well := "The door of "+s+" is open", "The door of "+s+" was open", "Door is shut"
+		if x.Kind == coldkeep.PowerLost {
+			is, was, well = s+" has no mains power", s+" had no mains power", "Mains power is back"
+		}
+		if x.State == coldkeep.ExcursionClosed {
+			return was + " from " + since + " to " + until, well + ": " + s + " (from " + since + " to " + until + ")"
+		}
+		return is + " since " + since, ""
 	case coldkeep.DeviceFault:
 		if x.State == coldkeep.ExcursionClosed {
 			return s + " had a fault from " + since + " to " + until + "; " + orElse(x.Reason, "it is well again"),
@@ -81,6 +90,10 @@ func alsoWords(k coldkeep.Kind) string {
 		return "no readings"
 	case coldkeep.SensorFault:
 		return "a probe's fault"
+	case coldkeep.DoorOpen:
+		return "the door is open"
+	case coldkeep.PowerLost:
+		return "no mains power"
 	}
 	return "the unit is " + kindWords(k)
 }
@@ -88,7 +101,8 @@ func alsoWords(k coldkeep.Kind) string {
 // unknown are the lines about a silence or a fault.
 func (m *Message) unknown(p func(string, ...any)) {
 	x := &m.Alert.Excursion
-	label := map[coldkeep.Kind]string{coldkeep.NoData: "No readings:  ", coldkeep.SensorFault: "Probe fault:  "}[x.Kind]
+	label := map[coldkeep.Kind]string{coldkeep.NoData: "No readings:  ", coldkeep.SensorFault: "Probe fault:  ",
+		coldkeep.DoorOpen: "Door open:    ", coldkeep.PowerLost: "No power:     "}[x.Kind]
 	if label == "" {
 		label = "Fault:        "
 	}
@@ -112,7 +126,7 @@ func (m *Message) unknown(p func(string, ...any)) {
 	if x.Probe != "" {
 		p("Probe:         %s", line("%s", x.Probe))
 	}
-	if x.State != coldkeep.ExcursionWithdrawn {
+	if x.State != coldkeep.ExcursionWithdrawn && x.Kind != coldkeep.DoorOpen && x.Kind != coldkeep.PowerLost {
 		p("Temperature:   not measured by this probe meanwhile")
 	}
 }
@@ -132,6 +146,15 @@ func (m *Message) todoUnknown(answer string) []string {
 		return nil
 	case x.State == coldkeep.ExcursionWithdrawn:
 	case x.State == coldkeep.ExcursionClosed && x.Kind == coldkeep.DeviceFault:
+	case x.State == coldkeep.ExcursionClosed && (x.Kind == coldkeep.DoorOpen || x.Kind == coldkeep.PowerLost):
+		todo = []string{"Look at the unit's chart. Should it show an excursion, that has an alert of its own."}
+	case x.Kind == coldkeep.DoorOpen:
+		todo = []string{"Shut the door, and watch the unit until it is steady again."}
+	case x.Kind == coldkeep.PowerLost:
+		todo = []string{
+			"Do not open the unit. See whether it is plugged in, and whether the fuse or the mains failed.",
+			"If the power stays away, move the vaccine to a unit that is in range, by your emergency plan.",
+		}
 	case x.State == coldkeep.ExcursionClosed:
 		todo = []string{
 			"Look at the unit's chart. Readings that were kept on the device come late; should they show an excursion, it has an alert of its own.",

@@ -50,6 +50,9 @@ func Events(r *Rules, events []Event, now int64) []EventFinding {
 	return out
 }
 
+// Watched reports whether the profile has rules for what devices report.
+func (r *Rules) Watched() bool { return len(r.events) > 0 }
+
 func merged(events []Event) []Event {
 	sorted := slices.Clone(events)
 	slices.SortFunc(sorted, func(a, b Event) int {

@@ -9,6 +9,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/excursion"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
+	"github.com/coldkeep/coldkeep/gateway/wire"
 )
 
 func (o *outcome) quarter(s coldkeep.Series, at int64) {
@@ -44,10 +45,14 @@ func (j *Judge) conclude(ctx context.Context, o *outcome) error {
 		// unit whose device has yet to be set up.
 		found = slices.DeleteFunc(found, func(f excursion.Finding) bool { return f.Kind == coldkeep.NoData && f.End == 0 })
 	}
+	reported, err := j.reported(ctx, t, now)
+	if err != nil {
+		return err
+	}
+	found = append(found, reported...)
 	settled := min(o.since-t.rules.CloseAfter().Milliseconds(), o.unsettled-1)
 	book := t.book
 	if o.reset {
-		var err error
 		if book, err = j.ledger.Excursions(ctx, t.key.Appliance, settled); err != nil {
 			return err
 		}
@@ -58,6 +63,10 @@ func (j *Judge) conclude(ctx context.Context, o *outcome) error {
 	r := reconciling{track: t, at: t.state.At, since: o.since, given: map[string]bool{}, look: func(id string) (ledger.Judged, bool, error) { return j.ledger.Excursion(ctx, id) }}
 	for i := range book {
 		x := &book[i]
+		if (x.Kind == coldkeep.DoorOpen || x.Kind == coldkeep.PowerLost) && now.Sub(x.Start) >= reportsLookBack {
+			r.given[x.ID] = true
+			continue
+		}
 		if x.End != nil && x.End.UnixMilli() <= settled || x.Kind == coldkeep.NoData && x.End == nil && !silent {
 			r.given[x.ID] = true
 			continue
@@ -166,19 +175,13 @@ func (j *Judge) annotate(ctx context.Context, t *track, x *coldkeep.Excursion) e
 			note(c.Kind)
 		}
 	}
-	agents := map[coldkeep.AgentID]bool{}
-	for _, s := range t.past.probes {
-		agents[s.Agent] = true
-	}
-	for agent := range agents {
+	for _, agent := range t.agents() {
 		// What began up to a day before may still go on.
 		evs, err := j.ledger.EventsBetween(ctx, t.appliance.Site, agent, x.Start.Add(-24*time.Hour), end)
 		if err != nil {
 			return err
 		}
-		for _, k := range contextsOf(evs, x.Start.UnixMilli(), func(p coldkeep.ProbeID) bool {
-			return p == "" || slices.Contains(t.past.probes, coldkeep.Series{Site: t.appliance.Site, Agent: agent, Probe: p})
-		}) {
+		for _, k := range contextsOf(evs, x.Start.UnixMilli(), func(p coldkeep.ProbeID) bool { return t.ours(agent, p) }) {
 			note(k)
 		}
 	}
@@ -186,14 +189,78 @@ func (j *Judge) annotate(ctx context.Context, t *track, x *coldkeep.Excursion) e
 	return nil
 }
 
+// reportsLookBack is how far back a device's reports of its door and power are looked
+// at: what began before and goes on is settled.
+const reportsLookBack = 7 * 24 * time.Hour
+
+// reported gives what a device says of the door and the power for longer than the
+// profile lets pass; of several rules that are met the one that asks for most.
+func (j *Judge) reported(ctx context.Context, t *track, now time.Time) ([]excursion.Finding, error) {
+	if !t.rules.Watched() {
+		return nil, nil
+	}
+	var spans []excursion.Event
+	for _, agent := range t.agents() {
+		evs, err := j.ledger.EventsBetween(ctx, t.appliance.Site, agent, now.Add(-reportsLookBack), now)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range reports {
+			since := never
+			for i := range evs {
+				switch e := &evs[i].Record; {
+				case !t.ours(agent, e.Probe):
+				case e.Event == p.begins:
+					since = min(since, e.At)
+				case e.Event == p.ends && since != never:
+					spans = append(spans, excursion.Event{Kind: p.kind, From: since, To: e.At})
+					since = never
+				}
+			}
+			if since != never {
+				spans = append(spans, excursion.Event{Kind: p.kind, From: since, To: never})
+			}
+		}
+	}
+	var out []excursion.Finding
+	for _, e := range excursion.Events(t.rules, spans, now.UnixMilli()) {
+		f := excursion.Finding{Kind: coldkeep.Kind(e.Kind), Role: coldkeep.RoleVaccine, Probe: -1, Start: e.Start, End: e.End, Actions: e.Actions}
+		if n := len(out); n > 0 && out[n-1].Kind == f.Kind && out[n-1].Start == f.Start {
+			out[n-1].Actions = slices.Compact(slices.SortedFunc(slices.Values(append(slices.Clone(out[n-1].Actions), f.Actions...)),
+				func(a, b coldkeep.Action) int { return a.Rank() - b.Rank() }))
+			continue
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// reports are the pairs of events by which a device tells of a span.
+var reports = []struct {
+	begins, ends string
+	kind         coldkeep.ContextKind
+}{{wire.EventDoorOpen, wire.EventDoorClosed, coldkeep.ContextDoorOpen}, {wire.EventPowerLost, wire.EventPowerBack, coldkeep.ContextPowerLost}}
+
+// agents are the devices whose probes have stood in the appliance.
+func (t *track) agents() []coldkeep.AgentID {
+	var out []coldkeep.AgentID
+	for _, s := range t.past.probes {
+		if !slices.Contains(out, s.Agent) {
+			out = append(out, s.Agent)
+		}
+	}
+	return out
+}
+
+// ours reports whether an event of a device is about this appliance.
+func (t *track) ours(agent coldkeep.AgentID, probe coldkeep.ProbeID) bool {
+	return probe == "" || slices.Contains(t.past.probes, coldkeep.Series{Site: t.appliance.Site, Agent: agent, Probe: probe})
+}
+
 // contextsOf reads a device's events, in order of time, and returns what was so at
 // some time from start (ms) on.
 func contextsOf(evs []ledger.Event, start int64, ours func(coldkeep.ProbeID) bool) (out []coldkeep.ContextKind) {
-	pairs := []struct {
-		begins, ends string
-		kind         coldkeep.ContextKind
-	}{{"door-open", "door-closed", coldkeep.ContextDoorOpen}, {"power-lost", "power-back", coldkeep.ContextPowerLost}}
-	for _, p := range pairs {
+	for _, p := range reports {
 		since, seen := int64(-1), false
 		for i := range evs {
 			r := &evs[i].Record

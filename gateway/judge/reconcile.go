@@ -114,6 +114,10 @@ func first(x *coldkeep.Excursion, f *excursion.Finding) string {
 	switch x.Kind {
 	case coldkeep.NoData:
 		what = "no readings"
+	case coldkeep.DoorOpen:
+		what = "the door is open"
+	case coldkeep.PowerLost:
+		what = "no mains power"
 	case coldkeep.SensorFault:
 		what = "the probe gives no reading that can be believed"
 	}
@@ -192,8 +196,13 @@ func revision(was, now *ledger.Judged) string {
 	case was.State == coldkeep.ExcursionWithdrawn:
 		return "late readings brought it back"
 	case was.State == coldkeep.ExcursionOpen && now.State == coldkeep.ExcursionClosed:
-		if now.Kind != coldkeep.TooWarm && now.Kind != coldkeep.TooCold {
+		switch now.Kind {
+		case coldkeep.NoData, coldkeep.SensorFault:
 			return "readings again"
+		case coldkeep.DoorOpen:
+			return "the door is shut"
+		case coldkeep.PowerLost:
+			return "the power is back"
 		}
 		return "back in range"
 	case was.State == coldkeep.ExcursionClosed && now.State == coldkeep.ExcursionOpen:

@@ -258,7 +258,7 @@ func checkKind(x *coldkeep.Excursion) error {
 			return coldkeep.Errorf(coldkeep.EINVALID, "extreme_c: want a temperature")
 		}
 		return nil
-	case coldkeep.NoData, coldkeep.SensorFault:
+	case coldkeep.NoData, coldkeep.SensorFault, coldkeep.DoorOpen, coldkeep.PowerLost:
 		if x.Rule != "" {
 			return coldkeep.Errorf(coldkeep.EINVALID, "rule: %q: %s has none", x.Rule, x.Kind)
 		}
@@ -270,7 +270,7 @@ func checkKind(x *coldkeep.Excursion) error {
 		}
 		return nil
 	}
-	return coldkeep.Errorf(coldkeep.EINVALID, "kind: %.100q: want too-warm, too-cold, no-data or sensor-fault", x.Kind)
+	return coldkeep.Errorf(coldkeep.EINVALID, "kind: %.100q: want too-warm, too-cold, no-data, sensor-fault, door-open or power-lost", x.Kind)
 }
 
 // The most probes and contexts that an excursion may name.

@@ -187,6 +187,10 @@ func kindWords(k coldkeep.Kind) string {
 		return "No readings"
 	case coldkeep.SensorFault:
 		return "Probe fault"
+	case coldkeep.DoorOpen:
+		return "Door open"
+	case coldkeep.PowerLost:
+		return "No mains power"
 	case coldkeep.DeviceFault:
 		return "Device fault"
 	}
