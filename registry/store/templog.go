@@ -173,10 +173,10 @@ func (t *tx) PutOnCall(ctx context.Context, o coldkeep.OnCall) error {
 func unit(s scanner) (u templog.Unit, err error) {
 	var in int64
 	var l limits
-	var probe, quality, state sql.NullString
+	var probe, quality, state, ahead sql.NullString
 	var at, celsius, since, online, received sql.NullInt64
 	if err := s.Scan(&u.ID, &u.Site, &u.Name, &u.Unit, &u.Profile, &in, &l.low, &l.high, &l.reason,
-		&probe, &at, &celsius, &quality, &state, &since, &online, &received); err != nil {
+		&probe, &at, &celsius, &quality, &state, &since, &online, &received, &ahead); err != nil {
 		return u, err
 	}
 	u.InService = in != 0
@@ -186,13 +186,18 @@ func unit(s scanner) (u templog.Unit, err error) {
 			Appliance: u.ID, Probe: probe.String, At: database.NullTime(at), Celsius: temperature(celsius),
 			Quality: coldkeep.Quality(quality.String), State: coldkeep.State(state.String), Online: online.Int64 != 0,
 		}
+		if ahead.String != "" {
+			if err := json.Unmarshal([]byte(ahead.String), &u.Status.Foresight); err != nil {
+				return u, failed(err)
+			}
+		}
 		u.Since, u.ReceivedAt = database.NullTime(since), database.NullTime(received)
 	}
 	return u, err
 }
 
 const unitQuery = `SELECT a.id, a.site, a.name, a.unit, a.profile, a.in_service, a.limit_low, a.limit_high, a.limit_reason,
-	s.probe, s.at, s.celsius_mc, s.quality, s.state, s.since, s.online, s.received_at
+	s.probe, s.at, s.celsius_mc, s.quality, s.state, s.since, s.online, s.received_at, s.foresight
 	FROM appliances a LEFT JOIN appliance_status s ON s.appliance = a.id `
 
 func (r rows) Units(ctx context.Context, site coldkeep.SiteID) ([]templog.Unit, error) {
@@ -204,10 +209,18 @@ func (r rows) Unit(ctx context.Context, id coldkeep.ApplianceID) (templog.Unit, 
 }
 
 func (t *tx) PutStatus(ctx context.Context, v coldkeep.ApplianceStatus, since, at time.Time) error {
-	return exec(ctx, t.q, gone, `INSERT INTO appliance_status (appliance, probe, at, celsius_mc, quality, state, since, online, received_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	ahead := ""
+	if v.Foresight != nil {
+		b, err := json.Marshal(v.Foresight)
+		if err != nil {
+			return failed(err)
+		}
+		ahead = string(b)
+	}
+	return exec(ctx, t.q, gone, `INSERT INTO appliance_status (appliance, probe, at, celsius_mc, quality, state, since, online, received_at, foresight)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (appliance) DO UPDATE SET probe = excluded.probe, at = excluded.at, celsius_mc = excluded.celsius_mc,
-			quality = excluded.quality, state = excluded.state, since = excluded.since, online = excluded.online, received_at = excluded.received_at`,
+			quality = excluded.quality, state = excluded.state, since = excluded.since, online = excluded.online, received_at = excluded.received_at, foresight = excluded.foresight`,
 		string(v.Appliance), v.Probe, database.NullMillis(v.At), milli(v.Celsius), string(v.Quality), string(v.State),
-		database.Millis(since), flag(v.Online), database.Millis(at))
+		database.Millis(since), flag(v.Online), database.Millis(at), ahead)
 }

@@ -399,6 +399,14 @@ func checkStatus(st *coldkeep.ApplianceStatus) error {
 			return err
 		}
 	}
+	if f := st.Foresight; f != nil {
+		if f.Kind != coldkeep.TooWarm && f.Kind != coldkeep.TooCold || len(f.Words) > 500 || len(f.Cause) > 40 {
+			return coldkeep.Errorf(coldkeep.EINVALID, "foresight: want kind too-warm or too-cold, words of at most 500 bytes and a cause of at most 40")
+		}
+		if err := checkTime("foresight.seen_at", f.SeenAt); err != nil {
+			return err
+		}
+	}
 	if !st.Quality.Valid() {
 		return coldkeep.Errorf(coldkeep.EINVALID, "quality: %q is not a code of the wire contract", st.Quality)
 	}
