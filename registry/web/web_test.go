@@ -397,3 +397,26 @@ func TestSessionIsWellKept(t *testing.T) {
 		t.Errorf("wrong password: %d", got.status)
 	}
 }
+
+// What foresight warns of stands on the cards and on the unit's page, and goes with
+// the warning.
+func TestForesightIsShown(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	collector := auth.Principal{ID: "c", Name: "collector", Scopes: []string{auth.ScopeCollector}}
+	now := time.Now().UTC()
+	st := coldkeep.ApplianceStatus{Appliance: "northgate-fridge", Probe: "northgate/pi-1/p", At: &now, Celsius: 7000, State: coldkeep.StateOK, Online: true,
+		Foresight: &coldkeep.Foresight{Cause: "door-ajar", Kind: coldkeep.TooWarm, SeenAt: now, Words: "The door may be ajar & it warms"}}
+	for _, shown := range []bool{true, false} {
+		if !shown {
+			st.Foresight = nil
+		}
+		s.must(s.log.PutStatuses(t.Context(), collector, []coldkeep.ApplianceStatus{st}))
+		for _, page := range []string{"/units", "/units/northgate-fridge"} {
+			r := s.as(string(auth.VFCCoordinator)).get(page)
+			if r.status != http.StatusOK || strings.Contains(r.body, "The door may be ajar &amp; it warms") != shown {
+				t.Errorf("%s, shown %v: %d", page, shown, r.status)
+			}
+		}
+	}
+}
