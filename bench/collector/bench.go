@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	_ "modernc.org/sqlite" // to read the feed, past the collector
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/bench/collector/fleet"
@@ -50,8 +53,7 @@ type bench struct {
 
 	mu     sync.Mutex
 	acks   []time.Duration                    // since the measurement began
-	sentAt map[coldkeep.ApplianceID]time.Time // frost that is under way
-	raised []time.Duration
+	sentAt map[coldkeep.ApplianceID]time.Time // when frost was published
 	warmed bool
 }
 
@@ -139,15 +141,19 @@ func appliance(agent coldkeep.AgentID) coldkeep.ApplianceID {
 	return coldkeep.ApplianceID("fridge-" + string(agent))
 }
 
-// frostAt is the record in which every second device reads frost, which calls a
-// person at once; 0 for none.
+// frostEvery is how many devices there are for each that reads frost once: at a
+// thousand devices and fifteen seconds, seven units a second break down.
+const frostEvery = 10
+
+// frostAt is the record in which a device reads frost, which calls a person at once;
+// 0 for none.
 func (b *bench) frostAt(device int) int64 {
-	if b.rate == 0 || device%2 == 1 {
+	if b.rate == 0 || device%frostEvery != 0 {
 		return 0
 	}
 	each := int64((b.warm + b.seconds).Seconds()) * int64(b.rate) / int64(b.agent)
 	first := int64(b.warm.Seconds())*int64(b.rate)/int64(b.agent) + 1
-	return first + int64(device/2)%max(1, each-first-1)
+	return first + int64(device/frostEvery)%max(1, each-first-1)
 }
 
 func (b *bench) record(device int, seq, at int64) wire.Record {
@@ -283,16 +289,10 @@ const drain = 2 * time.Minute
 // measure lets the fleet run, and counts by the collector's acks between the warm-up
 // and the end.
 func (b *bench) measure() error {
-	stopLive := func() {}
 	if b.rate > 0 {
 		b.sentAt = map[coldkeep.ApplianceID]time.Time{}
 		b.fleet.OnSend = b.noteFrost
-		var err error
-		if stopLive, err = b.listen(); err != nil {
-			return err
-		}
 	}
-	defer stopLive()
 	b.fleet.PowerOn()
 	ended := b.produce()
 	b.sleep(b.warm)
@@ -316,23 +316,28 @@ func (b *bench) measure() error {
 	if err := b.fleet.Drained(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/collector:", b.name, err)
 	}
-	for range 100 { // what was raised last is still on its way
-		b.mu.Lock()
-		waiting := len(b.sentAt)
-		b.mu.Unlock()
-		if waiting == 0 {
-			break
+	if b.rate > 0 {
+		var excursions, alerts []time.Duration
+		var missing int
+		for range 20 { // what was raised last is still on its way
+			var err error
+			if excursions, alerts, missing, err = b.raised(); err != nil {
+				return err
+			}
+			if missing == 0 {
+				break
+			}
+			b.sleep(time.Second)
 		}
-		b.sleep(100 * time.Millisecond)
+		if r.excursion, r.alert = quantiles(excursions), quantiles(alerts); missing > 0 {
+			r.alert += fmt.Sprintf(" (%d of %d never)", missing, len(b.sentAt))
+		}
 	}
 	_, r.peak = memory(b.measured.PID())
 	r.name, r.produced = b.title(), b.fleet.Produced()
 	r.lost = r.produced - b.fleet.Acked()
 	b.mu.Lock()
-	r.ack, r.raised = quantiles(b.acks), quantiles(b.raised)
-	if n := len(b.sentAt); n > 0 {
-		r.raised += fmt.Sprintf(" (%d never)", n)
-	}
+	r.ack = quantiles(b.acks)
 	b.mu.Unlock()
 	if b.rate == 0 {
 		r.durable = "" // the readings have times of the past
@@ -396,38 +401,66 @@ func (b *bench) noteFrost(device int, from, to int64, at time.Time) {
 	b.mu.Unlock()
 }
 
-// listen follows the collector's live events and notes how long after the reading an
-// excursion was raised.
-func (b *bench) listen() (stop func(), err error) {
-	ctx, cancel := context.WithCancel(b.ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.collectorURL+"/api/v1/live", nil)
-	if err != nil {
-		cancel()
-		return nil, err
+// raised tells how long after the publication of frost its excursion was entered in
+// the collector's feed, and how long until its alert was raised.
+func (b *bench) raised() (excursions, alerts []time.Duration, missing int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if excursions, err = b.feed(); err != nil {
+		return nil, nil, 0, err
 	}
-	req.Header.Set("Authorization", "Bearer "+b.token)
-	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // by who reads it
+	resp, err := b.get("/api/v1/alerts?site=" + string(site))
 	if err != nil {
-		cancel()
-		return nil, err
+		return nil, nil, 0, err
 	}
-	go func() {
-		defer resp.Body.Close()
-		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-			data, ok := strings.CutPrefix(lines.Text(), "data: ")
-			var ev coldkeep.LiveEvent
-			if !ok || json.Unmarshal([]byte(data), &ev) != nil || ev.Type != "excursion" {
-				continue
-			}
-			b.mu.Lock()
-			if at, ok := b.sentAt[ev.Appliance]; ok {
-				b.raised = append(b.raised, time.Since(at))
-				delete(b.sentAt, ev.Appliance)
-			}
-			b.mu.Unlock()
+	defer resp.Body.Close()
+	var list []coldkeep.Alert
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		return nil, nil, 0, err
+	}
+	seen := map[coldkeep.ApplianceID]bool{}
+	for _, a := range list {
+		if at, ok := b.sentAt[a.Appliance]; ok && a.Excursion.Kind == coldkeep.TooCold && !seen[a.Appliance] {
+			seen[a.Appliance] = true
+			alerts = append(alerts, a.RaisedAt.Sub(at))
 		}
-	}()
-	return cancel, nil
+	}
+	return excursions, alerts, len(b.sentAt) - min(len(excursions), len(alerts)), nil
+}
+
+// feed reads the collector's feed past the collector; its entries have the time at
+// which they were decided.
+func (b *bench) feed() (waits []time.Duration, err error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "data", "collector.db")+"?mode=ro&_pragma=busy_timeout(20000)")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }() // it was only read
+	rows, err := db.QueryContext(b.ctx, "SELECT at, body FROM feed ORDER BY n")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	seen := map[coldkeep.ApplianceID]bool{}
+	for rows.Next() {
+		var at int64
+		var body string
+		var c coldkeep.Change
+		if err := rows.Scan(&at, &body); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(body), &c); err != nil {
+			return nil, err
+		}
+		if c.Excursion == nil || c.Excursion.Kind != coldkeep.TooCold || seen[c.Excursion.Appliance] {
+			continue
+		}
+		if sent, ok := b.sentAt[c.Excursion.Appliance]; ok {
+			seen[c.Excursion.Appliance] = true
+			waits = append(waits, time.UnixMilli(at).Sub(sent))
+		}
+	}
+	return waits, rows.Err()
 }
 
 // bucket is one of a histogram: how many lie up to le, in seconds.

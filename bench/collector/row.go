@@ -12,8 +12,8 @@ import (
 // header is that of row. CPU is in seconds a hundred thousand readings, of each part
 // and of all together with the load generator, which tells what the limit was: all of
 // the machine's cores at work, or somebody waiting.
-const header = "| scenario | produced | lost | readings/s | CPU-s per 100k: collector | broker | store | generator | cores busy | RSS MB, peak | publish → durable p50/p99 ms | → ack | → excursion raised |\n" +
-	"|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+const header = "| scenario | produced | lost | readings/s | CPU-s per 100k: collector | broker | store | generator | cores busy | RSS MB, peak | publish → durable p50/p99 ms | → ack | → excursion raised | → alert raised |\n" +
+	"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 
 // row is a line of the table.
 type row struct {
@@ -23,7 +23,7 @@ type row struct {
 	took                             time.Duration
 	collector, broker, store, itself time.Duration // CPU in that time
 	rss, peak                        int64         // kB
-	durable, ack, raised             string
+	durable, ack, excursion, alert   string
 }
 
 func (r row) print() {
@@ -44,8 +44,8 @@ func (r row) print() {
 		rss = fmt.Sprintf("%d, %d", r.rss/1024, r.peak/1024)
 	}
 	busy := (r.collector + r.broker + r.store + r.itself).Seconds() / r.took.Seconds()
-	fmt.Printf("| %s | %d | %d | %.0f | %s | %s | %s | %s | %.2f | %s | %s | %s | %s |\n", r.name, r.produced, r.lost, float64(r.measured)/r.took.Seconds(),
-		per(r.collector), per(r.broker), per(r.store), per(r.itself), busy, rss, none(r.durable), none(r.ack), none(r.raised))
+	fmt.Printf("| %s | %d | %d | %.0f | %s | %s | %s | %s | %.2f | %s | %s | %s | %s | %s |\n", r.name, r.produced, r.lost, float64(r.measured)/r.took.Seconds(),
+		per(r.collector), per(r.broker), per(r.store), per(r.itself), busy, rss, none(r.durable), none(r.ack), none(r.excursion), none(r.alert))
 }
 
 // cpuTime is what a process has used so far, in user and system mode
