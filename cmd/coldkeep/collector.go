@@ -230,15 +230,24 @@ func (c *collector) share(ctx context.Context, name string) (err error) {
 	var round int64 // grows when what is held changes
 	var held map[coldkeep.SiteID]lease.Generation
 	c.ledger.Guard(func(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error {
-		var names []coldkeep.SiteID
+		var now, then []coldkeep.SiteID // under no certain generation, and under one
 		as := map[coldkeep.SiteID]lease.Generation{}
 		for s, g := range sites {
-			names = append(names, s)
-			if as[s] = lease.Generation(g); g == 0 {
-				as[s] = c.leases.Held()[s]
+			if g == 0 {
+				now = append(now, s)
+				continue
+			}
+			then, as[s] = append(then, s), lease.Generation(g)
+		}
+		if len(now) > 0 {
+			if err := c.leases.Fence(ctx, tx, now...); err != nil {
+				return err
 			}
 		}
-		return c.leases.FenceAs(ctx, tx, as, names...)
+		if len(then) > 0 {
+			return c.leases.FenceAs(ctx, tx, as, then...)
+		}
+		return nil
 	})
 	c.ingest.Mine = c.leases.Holds
 	c.ingest.Round = func() int64 {

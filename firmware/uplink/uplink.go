@@ -198,7 +198,7 @@ func (u *Uplink) connection(ctx context.Context) (good bool, err error) {
 	s := &session{Uplink: u, box: u.cfg.Outbox, inbox: newInbox(), lost: make(chan struct{}), window: u.cfg.Window}
 	o := mqtt.NewClientOptions().
 		AddBroker(u.cfg.Broker).
-		SetClientID("coldkeep."+string(u.cfg.Site)+"."+string(u.cfg.Agent)). // no name holds a dot, so no two devices share one
+		SetClientID("coldkeep_"+string(u.cfg.Site)+"_"+string(u.cfg.Agent)). // no name holds an underscore, so no two devices share one; NATS takes no dots
 		SetUsername(u.cfg.Username).
 		SetPassword(u.cfg.Password).
 		SetProtocolVersion(4). // or paho tries 3.1 after a refusal

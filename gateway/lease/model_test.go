@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
 	"github.com/coldkeep/coldkeep"
@@ -129,7 +131,13 @@ func (m *member) end() {
 	if err == nil {
 		err = tx.Commit()
 	}
-	if err != nil {
+	if err == nil {
+		return
+	}
+	_ = tx.Rollback()
+	// The server has ended it, as it should, if it was idle for too long.
+	var idle *pgconn.PgError
+	if !errors.As(err, &idle) || idle.Code != "25P03" {
 		m.w.t.Fatal(err)
 	}
 }
@@ -345,6 +353,29 @@ func TestModel(t *testing.T) {
 						rt.Skip()
 					}
 					w.one().begin(rapid.SampledFrom(universe).Draw(rt, "site"))
+				},
+				// A process sleeps through its leases, before a fence or behind it, while the
+				// others work, and then goes on as if nothing had been.
+				"freeze": func(rt *rapid.T) {
+					m, site := w.one(), rapid.SampledFrom(universe).Draw(rt, "site")
+					if frozen && rapid.Bool().Draw(rt, "in a transaction") {
+						m.begin(site)
+					}
+					for range rapid.IntRange(1, 3).Draw(rt, "times 4 s") {
+						w.advance(4000)
+						for _, o := range w.live() {
+							if o != m {
+								o.beats()
+								o.rounds()
+							}
+						}
+					}
+					if m.tx == nil {
+						m.begin(site)
+					}
+					m.mu.Lock()
+					m.end()
+					m.mu.Unlock()
 				},
 				"end": func(*rapid.T) {
 					m := w.one()

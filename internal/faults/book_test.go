@@ -336,7 +336,7 @@ func (r *rig) checkVerify(out *row, unreadable bool) {
 		}
 	}
 	switch {
-	case unreadable && told == len(lines)-1:
+	case unreadable && told > 0 && told == len(lines)-1:
 		out.verify = fmt.Sprintf("whole; tells of unreadable payloads of %d devices", told)
 	case code != 0 || !sum.Whole:
 		out.verify = fmt.Sprintf("%d findings", len(lines)-1)

@@ -402,7 +402,12 @@ func kill9(ps ...*servers.Process) {
 func signal(s syscall.Signal, ps ...*servers.Process) {
 	var pids []int
 	for _, p := range ps {
-		if p != nil && p.PID() != 0 {
+		if p == nil || p.PID() == 0 {
+			continue
+		}
+		select {
+		case <-p.Done(): // its number may be another's by now
+		default:
 			pids = append(pids, family(p.PID())...)
 		}
 	}

@@ -132,16 +132,39 @@ func (s *Store) keepsLong(ctx context.Context) error {
 	return nil
 }
 
+// An InfluxDB 1.8 that is just writing its cache out may say that points are gone
+// and still have some. pruneTries is how often it is told again.
+const (
+	pruneTries = 5
+	prunePause = 200 * time.Millisecond
+)
+
 // Prune removes what has expired. An InfluxDB that cannot delete, such as 3 Core,
 // is EINVALID: its retention is the bucket's.
 func (s *Store) Prune(ctx context.Context, k coldkeep.Series, e readings.Expired) (int64, error) {
 	from, to := clamp(math.MinInt64), clamp(e.Before())
 	n, err := s.Count(ctx, k, from, to)
-	if err != nil || n == 0 {
-		return 0, err
+	left := n
+	for try := 0; err == nil && left > 0; try++ {
+		if try == pruneTries {
+			return n - left, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%d old readings of %s are still there", left, k)
+		}
+		if try > 0 {
+			if err := (coldkeep.RealClock{}).Sleep(ctx, prunePause); err != nil {
+				return n - left, err
+			}
+		}
+		if err = s.remove(ctx, k, from, to); err == nil {
+			left, err = s.Count(ctx, k, from, to)
+		}
 	}
-	fail := func(code string, err error) (int64, error) {
-		return 0, coldkeep.Wrap(err, code, "influx.Prune", "old readings of %s could not be removed", k)
+	return n - left, err
+}
+
+// remove tells the server to delete.
+func (s *Store) remove(ctx context.Context, k coldkeep.Series, from, to int64) error {
+	fail := func(code string, err error) error {
+		return coldkeep.Wrap(err, code, "influx.Prune", "old readings of %s could not be removed", k)
 	}
 	predicate := fmt.Sprintf("_measurement=%q AND site=%q AND agent=%q AND probe=%q", measurement, k.Site, k.Agent, k.Probe)
 	body, _ := json.Marshal(map[string]string{"start": time.UnixMilli(from).UTC().Format(time.RFC3339Nano), // strings always marshal
@@ -151,15 +174,10 @@ func (s *Store) Prune(ctx context.Context, k coldkeep.Series, e readings.Expired
 	case err != nil:
 		return fail(coldkeep.EUNAVAILABLE, err)
 	case status/100 == 2:
-		return n, nil
+		return nil
 	case status != http.StatusNotFound:
 		return fail(coldkeep.EUNAVAILABLE, errors.New("InfluxDB answers "+strconv.Itoa(status)+": "+strings.TrimSpace(string(answer))))
 	}
 	// 1.8. Its DELETE knows tags and times.
-	where := s.ql.where(k, from, to)
-	err = s.ql.ask(ctx, http.MethodPost, "DELETE"+where, func(int, []string, [][]byte) error { return nil })
-	if err != nil {
-		return fail(coldkeep.EINVALID, err)
-	}
-	return n, nil
+	return fail(coldkeep.EINVALID, s.ql.ask(ctx, http.MethodPost, "DELETE"+s.ql.where(k, from, to), func(int, []string, [][]byte) error { return nil }))
 }

@@ -86,7 +86,11 @@ func (f *server2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte(`{"buckets":[]}`))
 		}
 	case "/query":
-		_, _ = w.Write([]byte(`{"results":[{"statement_id":0,"series":[{"columns":["time","count"],"values":[[0,7]]}]}]}` + "\n"))
+		rows := `[{"columns":["time","count"],"values":[[0,7]]}]`
+		if len(f.deleted) > 0 {
+			rows = `[]`
+		}
+		_, _ = w.Write([]byte(`{"results":[{"statement_id":0,"series":` + rows + `}]}` + "\n"))
 	case "/api/v2/delete":
 		var body map[string]string
 		if r.URL.Query().Get("bucket") != "coldkeep" || json.NewDecoder(r.Body).Decode(&body) != nil {
