@@ -266,10 +266,6 @@ func (c *collector) share(ctx context.Context, name string) (err error) {
 	}
 	c.judge.SetSites(nil)
 	c.leases.OnChange(func(now map[coldkeep.SiteID]lease.Generation) {
-		mu.Lock()
-		round++
-		held = now
-		mu.Unlock()
 		generations := make(map[coldkeep.SiteID]int64, len(now))
 		list := []coldkeep.SiteID{}
 		for s, g := range now {
@@ -277,6 +273,10 @@ func (c *collector) share(ctx context.Context, name string) (err error) {
 			list = append(list, s)
 		}
 		c.judge.SetSites(generations)
+		mu.Lock() // after the judge: what is entered under the new round it must know of
+		round++
+		held = now
+		mu.Unlock()
 		if _, rest := now[lease.Rest]; rest {
 			list = nil
 		}
@@ -375,6 +375,12 @@ func (c *collector) Run(ctx context.Context) error {
 	g.Go(func() error { return c.source.Run(ctx, c.ingest.Handle) })
 	g.Go(func() error { return c.judge.Run(ctx) })
 	g.Go(func() error { return c.devices.Run(ctx) })
+	g.Go(func() error {
+		for (coldkeep.RealClock{}).Sleep(ctx, time.Second) == nil {
+			c.judge.Hears(c.source.Connected() && !c.ingest.Stuck())
+		}
+		return nil
+	})
 	if c.leases != nil {
 		g.Go(func() error { return c.leases.Run(ctx) })
 	}

@@ -93,7 +93,9 @@ func (l *Link) subscribe(ctx context.Context, client mqtt.Client, have map[strin
 	fresh := map[string]byte{}
 	var gone []string
 	for f, qos := range want {
-		if _, ok := have[f]; !ok {
+		// The births that a broker retains are wanted again with every change: some are of
+		// devices that were another's before.
+		if _, ok := have[f]; !ok || strings.HasSuffix(f, "/"+wire.LeafStatus) {
 			fresh[f] = qos
 		}
 	}

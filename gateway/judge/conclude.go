@@ -45,29 +45,38 @@ func (j *Judge) conclude(ctx context.Context, o *outcome) error {
 		// unit whose device has yet to be set up.
 		found = slices.DeleteFunc(found, func(f excursion.Finding) bool { return f.Kind == coldkeep.NoData && f.End == 0 })
 	}
-	reported, err := j.reported(ctx, t, now)
-	if err != nil {
-		return err
-	}
-	found = append(found, reported...)
 	settled := min(o.since-t.rules.CloseAfter().Milliseconds(), o.unsettled-1)
 	book := t.book
 	if o.reset {
+		var err error
 		if book, err = j.ledger.Excursions(ctx, t.key.Appliance, settled); err != nil {
 			return err
 		}
 	}
+	// What devices report is looked at for a while back, and from the start of what goes
+	// on since before that.
+	from := now.Add(-reportsLookBack)
+	for i := range book {
+		if x := &book[i]; isReport(x.Kind) && x.End == nil && x.Start.Before(from) {
+			from = x.Start
+		}
+	}
+	reported, err := j.reported(ctx, t, from, now)
+	if err != nil {
+		return err
+	}
+	found = append(found, reported...)
 	if len(found)+len(book) == 0 {
 		return nil
 	}
-	r := reconciling{track: t, at: t.state.At, since: o.since, given: map[string]bool{}, look: func(id string) (ledger.Judged, bool, error) { return j.ledger.Excursion(ctx, id) }}
+	r := reconciling{track: t, deaf: !silent, at: t.state.At, since: o.since, given: map[string]bool{}, look: func(id string) (ledger.Judged, bool, error) { return j.ledger.Excursion(ctx, id) }}
 	for i := range book {
 		x := &book[i]
-		if (x.Kind == coldkeep.DoorOpen || x.Kind == coldkeep.PowerLost) && now.Sub(x.Start) >= reportsLookBack {
+		if isReport(x.Kind) && x.Start.Before(from) {
 			r.given[x.ID] = true
 			continue
 		}
-		if x.End != nil && x.End.UnixMilli() <= settled || x.Kind == coldkeep.NoData && x.End == nil && !silent {
+		if x.End != nil && x.End.UnixMilli() <= settled {
 			r.given[x.ID] = true
 			continue
 		}
@@ -195,13 +204,13 @@ const reportsLookBack = 7 * 24 * time.Hour
 
 // reported gives what a device says of the door and the power for longer than the
 // profile lets pass; of several rules that are met the one that asks for most.
-func (j *Judge) reported(ctx context.Context, t *track, now time.Time) ([]excursion.Finding, error) {
+func (j *Judge) reported(ctx context.Context, t *track, from, now time.Time) ([]excursion.Finding, error) {
 	if !t.rules.Watched() {
 		return nil, nil
 	}
 	var spans []excursion.Event
 	for _, agent := range t.agents() {
-		evs, err := j.ledger.EventsBetween(ctx, t.appliance.Site, agent, now.Add(-reportsLookBack), now)
+		evs, err := j.ledger.EventsBetween(ctx, t.appliance.Site, agent, from, now.Add(time.Millisecond))
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +218,7 @@ func (j *Judge) reported(ctx context.Context, t *track, now time.Time) ([]excurs
 			since := never
 			for i := range evs {
 				switch e := &evs[i].Record; {
-				case !t.ours(agent, e.Probe):
+				case !t.ours(agent, e.Probe) || e.Event == p.begins && !t.stood(agent, e.Probe, e.At):
 				case e.Event == p.begins:
 					since = min(since, e.At)
 				case e.Event == p.ends && since != never:
@@ -218,7 +227,7 @@ func (j *Judge) reported(ctx context.Context, t *track, now time.Time) ([]excurs
 				}
 			}
 			if since != never {
-				spans = append(spans, excursion.Event{Kind: p.kind, From: since, To: never})
+				spans = append(spans, excursion.Event{Kind: p.kind, From: since, To: t.leaves(agent, since)})
 			}
 		}
 	}
@@ -240,6 +249,39 @@ var reports = []struct {
 	begins, ends string
 	kind         coldkeep.ContextKind
 }{{wire.EventDoorOpen, wire.EventDoorClosed, coldkeep.ContextDoorOpen}, {wire.EventPowerLost, wire.EventPowerBack, coldkeep.ContextPowerLost}}
+
+// isReport reports whether a kind is what devices report beside temperatures.
+func isReport(k coldkeep.Kind) bool { return k == coldkeep.DoorOpen || k == coldkeep.PowerLost }
+
+// stood reports whether a device's probe, or with "" any of its probes, stood in the
+// appliance at a time (ms), while it was in service.
+func (t *track) stood(agent coldkeep.AgentID, probe coldkeep.ProbeID, at int64) bool {
+	for _, c := range t.past.away {
+		if c.From.UnixMilli() <= at && at < openEnd(c.To) {
+			return false
+		}
+	}
+	return slices.ContainsFunc(t.past.stays, func(as coldkeep.Assignment) bool {
+		return as.Agent == agent && (probe == "" || as.Probe == probe) && as.From.UnixMilli() <= at && at < openEnd(as.To)
+	})
+}
+
+// leaves is when the last probe of a device that stood in the appliance at a time (ms)
+// leaves it, or it goes out of service.
+func (t *track) leaves(agent coldkeep.AgentID, at int64) int64 {
+	end := at
+	for _, as := range t.past.stays {
+		if as.Agent == agent && as.From.UnixMilli() <= at && at < openEnd(as.To) {
+			end = max(end, openEnd(as.To))
+		}
+	}
+	for _, c := range t.past.away {
+		if from := c.From.UnixMilli(); from > at {
+			end = min(end, from)
+		}
+	}
+	return end
+}
 
 // agents are the devices whose probes have stood in the appliance.
 func (t *track) agents() []coldkeep.AgentID {

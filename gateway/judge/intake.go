@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"slices"
+
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/excursion"
 )
@@ -54,7 +56,7 @@ func (j *Judge) Expect(rs []coldkeep.Reading) (late map[coldkeep.Series]int64, d
 		if last == nil || r.Series != last.Series {
 			seats = j.seats[r.Series]
 			// Without a mirror, or rules, there may be checkpoints that nobody has seen yet.
-			unknown = len(seats) == 0 && (!j.mirrored || j.unruled[r.Series])
+			unknown = j.unknown(r.Series, seats)
 		}
 		last = r
 		if unknown {
@@ -62,9 +64,15 @@ func (j *Judge) Expect(rs []coldkeep.Reading) (late map[coldkeep.Series]int64, d
 		}
 		for _, s := range seats {
 			tk.add(s, r)
+		}
+		for _, s := range seats {
 			if r.At <= s.track.savedAt {
 				old(r)
-				tk.parts[s.track.at].late = true
+				for _, s := range seats { // all have to deal with the entry
+					if s.track.at >= 0 {
+						tk.parts[s.track.at].late = true
+					}
+				}
 			}
 		}
 	}
@@ -74,6 +82,16 @@ func (j *Judge) Expect(rs []coldkeep.Reading) (late map[coldkeep.Series]int64, d
 		p.track.tickets = append(p.track.tickets, tk)
 	}
 	return late, func(stored bool) { j.done(tk, stored) }
+}
+
+// unknown reports whether there may be checkpoints of a series' appliance that nobody
+// here has seen yet: without a mirror, or rules, and of a site that has just come or
+// come back, until Run takes that up. The caller holds j.mu.
+func (j *Judge) unknown(s coldkeep.Series, seats []seat) bool {
+	if len(seats) == 0 {
+		return !j.mirrored || j.next != nil || !j.holds(s.Site) || j.unruled[s]
+	}
+	return !j.holds(s.Site) || j.held != nil && slices.ContainsFunc(seats, func(x seat) bool { return x.track.generation != j.held[s.Site] })
 }
 
 func (tk *ticket) add(s seat, r *coldkeep.Reading) {
@@ -106,6 +124,10 @@ func (j *Judge) done(tk *ticket, stored bool) {
 			}
 		}
 		if !stored {
+			// Perhaps it is durable all the same, and only the answer was lost.
+			t.letGo(p.samples)
+			t.reload = true
+			j.due[t] = struct{}{}
 			continue
 		}
 		if p.late {
@@ -116,6 +138,7 @@ func (j *Judge) done(tk *ticket, stored bool) {
 				t.reload = true
 			}
 		} else if t.pending = append(t.pending, p.samples...); len(t.pending) > most {
+			t.letGo(t.pending)
 			t.pending, t.reload = nil, true
 		}
 		if t != nil {
@@ -129,6 +152,13 @@ func (j *Judge) done(tk *ticket, stored bool) {
 	j.mu.Unlock()
 	if stored {
 		j.nudge()
+	}
+}
+
+// letGo notes samples that are not judged from memory. The caller holds Judge.mu.
+func (t *track) letGo(samples []excursion.Sample) {
+	for i := range samples {
+		t.behind = min(t.behind, samples[i].At)
 	}
 }
 
@@ -149,6 +179,9 @@ func (j *Judge) mayCheckpoint(t *track, at int64) bool {
 		if t.pending[i].At <= at {
 			return false
 		}
+	}
+	if t.behind <= at {
+		return false
 	}
 	t.savedAt = max(t.savedAt, at)
 	return true

@@ -72,6 +72,7 @@ type Judge struct {
 	online   map[coldkeep.SiteID]map[coldkeep.AgentID]bool
 	since    map[coldkeep.SiteID]time.Time // when the site became this collector's
 	free     []*ticket
+	hearing  time.Time // since when what devices send reaches us; zero while it does not
 }
 
 // New makes a judge. live may be nil; it is told when an appliance's screen has
@@ -83,7 +84,7 @@ func New(store readings.Store, led *ledger.Ledger, clock coldkeep.Clock, log *sl
 	return &Judge{store: store, ledger: led, clock: clock, log: log, live: live,
 		retryAfter: retryAfter, lateEvery: lateEvery, wake: make(chan struct{}, 1), reading: make(chan struct{}, readers),
 		tracks: map[coldkeep.ApplianceID]*track{}, seats: map[coldkeep.Series][]seat{}, due: map[*track]struct{}{},
-		online: map[coldkeep.SiteID]map[coldkeep.AgentID]bool{}, since: map[coldkeep.SiteID]time.Time{}}
+		online: map[coldkeep.SiteID]map[coldkeep.AgentID]bool{}, since: map[coldkeep.SiteID]time.Time{}, hearing: clock.Now()}
 }
 
 func (j *Judge) nudge() {
@@ -134,6 +135,21 @@ func (j *Judge) SetSites(held map[coldkeep.SiteID]int64) {
 func (j *Judge) holds(site coldkeep.SiteID) bool {
 	_, ok := j.held[site]
 	return ok || j.held == nil
+}
+
+// Hears says whether what devices send reaches the collector and its stores at
+// present: silence means something only after it has for a while. Until it is called
+// it does.
+func (j *Judge) Hears(now bool) {
+	at := j.clock.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case !now:
+		j.hearing = time.Time{}
+	case j.hearing.IsZero():
+		j.hearing = at
+	}
 }
 
 // Run judges until ctx ends.
@@ -190,7 +206,10 @@ func (j *Judge) takeDue() []*track {
 			delete(j.due, t)
 			continue
 		}
-		if t.busy || now.Before(t.notBefore) {
+		if t.before != nil && !t.before.busy {
+			t.before = nil
+		}
+		if t.busy || t.before != nil || now.Before(t.notBefore) {
 			continue
 		}
 		delete(j.due, t)
@@ -315,6 +334,9 @@ func (j *Judge) settled(o *outcome) []ledger.Unjudged {
 		}
 		if all {
 			out = append(out, u)
+			for _, s := range j.seats[u.Series] { // the next entry counts from 1 again
+				delete(s.track.seen, u.Series)
+			}
 		}
 	}
 	return out
@@ -347,7 +369,10 @@ func (j *Judge) listened(t *track, now time.Time) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	since, ok := j.since[t.appliance.Site]
-	return ok && now.Sub(since) >= t.rules.NoDataAlert()
+	if j.hearing.After(since) {
+		since = j.hearing
+	}
+	return ok && !j.hearing.IsZero() && now.Sub(since) >= t.rules.NoDataAlert()
 }
 
 // never is a time (ms) after everything.

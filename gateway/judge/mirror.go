@@ -25,12 +25,24 @@ type past struct {
 // pastOf gathers an appliance's past from a mirror. Probes are numbered in the
 // order in which they came, so that one that comes later changes no number.
 func pastOf(m *coldkeep.Mirror, id coldkeep.ApplianceID) past {
-	var p past
+	var stays []coldkeep.Assignment
 	for _, as := range m.Assignments {
 		if as.Appliance == id {
-			p.stays = append(p.stays, as)
+			stays = append(stays, as)
 		}
 	}
+	var contexts []coldkeep.Context
+	for _, c := range m.Contexts {
+		if c.Appliance == id {
+			contexts = append(contexts, c)
+		}
+	}
+	return newPast(stays, contexts)
+}
+
+// newPast makes a past of an appliance's lines of the mirror.
+func newPast(stays []coldkeep.Assignment, contexts []coldkeep.Context) past {
+	p := past{stays: stays}
 	slices.SortFunc(p.stays, func(a, b coldkeep.Assignment) int {
 		if c := a.From.Compare(b.From); c != 0 {
 			return c
@@ -42,10 +54,7 @@ func pastOf(m *coldkeep.Mirror, id coldkeep.ApplianceID) past {
 			p.probes = append(p.probes, as.Series)
 		}
 	}
-	for _, c := range m.Contexts {
-		if c.Appliance != id {
-			continue
-		}
+	for _, c := range contexts {
 		if c.Kind == coldkeep.ContextOutOfService {
 			p.away = append(p.away, c)
 		} else {
@@ -125,6 +134,14 @@ func (j *Judge) applyMirror() {
 	j.tracks = make(map[coldkeep.ApplianceID]*track, len(m.Appliances))
 	j.seats = make(map[coldkeep.Series][]seat, len(m.Assignments))
 	since := map[coldkeep.SiteID]time.Time{}
+	stays := make(map[coldkeep.ApplianceID][]coldkeep.Assignment, len(m.Appliances))
+	for _, as := range m.Assignments {
+		stays[as.Appliance] = append(stays[as.Appliance], as)
+	}
+	contexts := map[coldkeep.ApplianceID][]coldkeep.Context{}
+	for _, c := range m.Contexts {
+		contexts[c.Appliance] = append(contexts[c.Appliance], c)
+	}
 	for _, ap := range m.Appliances {
 		if !j.holds(ap.Site) {
 			continue
@@ -134,7 +151,7 @@ func (j *Judge) applyMirror() {
 		} else {
 			since[ap.Site] = j.clock.Now()
 		}
-		p := pastOf(m, ap.ID)
+		p := newPast(stays[ap.ID], contexts[ap.ID])
 		if len(p.stays) == 0 {
 			continue
 		}
@@ -176,10 +193,15 @@ func (j *Judge) seat(ap coldkeep.Appliance, p past, was *track) error {
 	t := was
 	if t == nil || t.whole != string(all) {
 		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(),
-			rules: rules, watch: watch, generation: j.held[ap.Site], at: -1, savedAt: never, backTo: never, reload: true,
+			rules: rules, watch: watch, generation: j.held[ap.Site], at: -1, savedAt: never, backTo: never, behind: never, reload: true,
 			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes))}
 		for i := range p.probes {
 			t.several = t.several || p.probes[i].Agent != p.probes[0].Agent
+		}
+		if was != nil {
+			if t.before = was; !was.busy {
+				t.before = was.before // of which somebody may be at work still
+			}
 		}
 		j.due[t] = struct{}{}
 	}

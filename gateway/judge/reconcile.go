@@ -25,6 +25,7 @@ type reconciling struct {
 	at    int64 // event time up to which was judged, ms
 	since int64 // and from which, ms
 	book  []ledger.Judged
+	deaf  bool            // silence that goes on is not seen, nor its end but by readings
 	given map[string]bool // ids that stand, or have been given in this round
 	// look finds an excursion by its id, also a withdrawn one.
 	look func(id string) (ledger.Judged, bool, error)
@@ -88,7 +89,7 @@ func (r *reconciling) reconcile(found []excursion.Finding) ([]ledger.Judged, err
 	}
 	for i := range r.book {
 		// What had ended by the time from which was judged is not found again.
-		if x := &r.book[i]; !taken[i] && (x.End == nil || x.End.UnixMilli() > r.since) {
+		if x := &r.book[i]; !taken[i] && !(r.deaf && x.Kind == coldkeep.NoData && x.End == nil) && (x.End == nil || x.End.UnixMilli() > r.since) {
 			withdraw(*x, "late readings show that it was none")
 		}
 	}
@@ -133,7 +134,9 @@ func first(x *coldkeep.Excursion, f *excursion.Finding) string {
 // sameKind reports whether two excursions can be tellings of one.
 func sameKind(a, b *coldkeep.Excursion) bool {
 	vaccine := func(r coldkeep.Role) bool { return r != coldkeep.RoleAir }
-	return a.Kind == b.Kind && vaccine(a.Role) == vaccine(b.Role) && (a.Kind == coldkeep.TooWarm || a.Kind == coldkeep.TooCold || a.Probe == b.Probe)
+	// Of faults and of air probes' silence there is one a probe; all else is the appliance's.
+	ofProbe := a.Kind == coldkeep.SensorFault || a.Kind == coldkeep.NoData && !vaccine(a.Role)
+	return a.Kind == b.Kind && vaccine(a.Role) == vaccine(b.Role) && (!ofProbe || a.Probe == b.Probe)
 }
 
 // freeIdentity gives an id to an excursion that overlaps none in the book: that of

@@ -30,11 +30,13 @@ type track struct {
 
 	// Guarded by Judge.mu.
 	pending   []excursion.Sample // durable and not judged yet
+	behind    int64              // earliest time (ms) of those that were let go, to be read from the store; never for none
 	spare     []excursion.Sample // room for pending
 	tickets   []*ticket          // commits under way that hold samples of it
 	savedAt   int64              // no checkpoint is later than this event time, ms
 	reload    bool               // it must be read from the store
 	gone      bool               // another track has its place
+	before    *track             // the one whose place it has, while somebody is at work on that
 	busy      bool               // somebody is at work on it
 	nextLook  int64              // ms on the collector's clock
 	notBefore time.Time          // on the machine's clock
@@ -54,6 +56,7 @@ type track struct {
 	backTo  int64             // a late sample's time, ms, never for none
 	savedTo int64             // time of the latest checkpoint, ms
 	fresh   bool              // nothing of it was ever judged
+	firsts  []bool            // probes of which nothing was judged before what is being read
 	already map[pos]struct{}  // read from the store, and perhaps still to come from a commit
 	readAt  time.Time
 	base    *mark // where a slightly late sample goes back to; of several devices only
@@ -104,6 +107,9 @@ func comparePos(a, b pos) int {
 func (j *Judge) fromMemory(ctx context.Context, t *track) (*outcome, error) {
 	samples, reload := j.takePending(t)
 	if reload || t.state == nil {
+		j.mu.Lock()
+		t.letGo(samples)
+		j.mu.Unlock()
 		return nil, nil
 	}
 	defer j.giveBack(t, samples)
@@ -147,10 +153,16 @@ func blank(n int) []excursion.Sample {
 
 // giveBack keeps the room of samples for later ones.
 func (j *Judge) giveBack(t *track, samples []excursion.Sample) {
+	if cap(samples) > spareMost {
+		return
+	}
 	j.mu.Lock()
 	t.spare = samples
 	j.mu.Unlock()
 }
+
+// spareMost is the room, in samples, that an appliance keeps for itself.
+const spareMost = 1024
 
 // sendBack has an appliance read again from before a late sample.
 func (j *Judge) sendBack(t *track, late int64) {
@@ -185,7 +197,7 @@ func (j *Judge) step(t *track, o *outcome, in *excursion.Sample) {
 	case prev != 0 && in.At-prev > quarter.Milliseconds():
 		// The quarter hours between two readings have a line too.
 		o.gap(t.past.probes[in.Probe], prev, in.At)
-	case t.fresh:
+	case t.fresh || t.firsts != nil && t.firsts[in.Probe]:
 		o.quarter(t.past.probes[in.Probe], in.At)
 	}
 	t.state.Step(t.rules, t.history, *in, func(f excursion.Finding) { o.found = append(o.found, f) })
@@ -233,6 +245,10 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 	dropped, _ := j.takePending(t) // they are in the store
 	j.mu.Lock()
 	t.reload = false
+	if t.state != nil { // else the latest checkpoint is before them
+		t.backTo = min(t.backTo, t.behind)
+	}
+	t.behind = never
 	j.mu.Unlock()
 	o := &outcome{track: t, Judgement: ledger.Judgement{Track: t.key, Site: t.appliance.Site, Generation: t.generation, Rewound: never}, reset: true, latest: slices.Clone(t.latest)}
 	late := t.backTo
@@ -253,6 +269,10 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 	}
 	o.since, o.unsettled = t.state.At, t.state.Unsettled()
 	var ring []pos
+	t.firsts = make([]bool, len(t.last))
+	for i, at := range t.last {
+		t.firsts[i] = at == 0
+	}
 	for in, err := range j.samples(ctx, t, t.state.At) {
 		if err != nil {
 			return nil, err
@@ -277,7 +297,7 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 	for _, p := range ring {
 		t.already[p] = struct{}{}
 	}
-	t.backTo = never
+	t.backTo, t.fresh, t.firsts = never, false, nil
 	j.mu.Lock()
 	if late != never {
 		t.notBefore = time.Now().Add(j.lateEvery)

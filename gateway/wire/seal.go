@@ -37,7 +37,7 @@ func EncodeKey(pub ed25519.PublicKey) string { return base64url.EncodeToString(p
 // DecodeKey reads what EncodeKey writes. Anything else is EINVALID.
 func DecodeKey(s string) (ed25519.PublicKey, error) {
 	b, err := base64url.DecodeString(s)
-	if err != nil || len(b) != ed25519.PublicKeySize {
+	if err != nil || len(b) != ed25519.PublicKeySize || EncodeKey(b) != s { // one key, one text: the decoder passes over line breaks
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "public key %.60q is not the base64url of 32 bytes", s)
 	}
 	return b, nil

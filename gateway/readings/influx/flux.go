@@ -2,6 +2,7 @@ package influx
 
 import (
 	"context"
+	"github.com/influxdata/influxdb-client-go/v2/api"
 	"math"
 	"slices"
 	"strconv"
@@ -62,7 +63,7 @@ func (f flux) points(ctx context.Context, k coldkeep.Series, from, to int64, eac
 		return err
 	}
 	defer func() { _ = res.Close() }() // reading is over
-	for res.Next() {
+	for next(res) {
 		rec := res.Record()
 		r := coldkeep.Reading{Series: k, At: rec.Time().UnixMilli(),
 			Celsius: temp(rec, "celsius"), Raw: temp(rec, "raw"), Lo: temp(rec, "lo"), Hi: temp(rec, "hi")}
@@ -92,7 +93,7 @@ func (f flux) last(ctx context.Context, k coldkeep.Series) (at int64, ok bool, e
 		return 0, false, err
 	}
 	defer func() { _ = res.Close() }() // reading is over
-	for res.Next() {
+	for next(res) {
 		at, ok = res.Record().Time().UnixMilli(), true
 	}
 	return at, ok, res.Err()
@@ -109,7 +110,7 @@ func (f flux) sum(ctx context.Context, q string) (n int64, err error) {
 		return 0, err
 	}
 	defer func() { _ = res.Close() }() // reading is over
-	for res.Next() {
+	for next(res) {
 		if v, ok := res.Record().Value().(int64); ok {
 			n += v
 		}
@@ -133,11 +134,21 @@ func (f flux) values(ctx context.Context, tag string, k coldkeep.Series) ([]stri
 	}
 	defer func() { _ = res.Close() }() // reading is over
 	var out []string
-	for res.Next() {
+	for next(res) {
 		if v, ok := res.Record().Value().(string); ok && v != "" {
 			out = append(out, v)
 		}
 	}
 	slices.Sort(out)
 	return out, res.Err()
+}
+
+// next goes to the next record of an answer. A row before any table has none.
+func next(res *api.QueryTableResult) bool {
+	for res.Next() {
+		if res.Record() != nil {
+			return true
+		}
+	}
+	return false
 }
