@@ -2,6 +2,8 @@ package judge
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -97,9 +99,17 @@ func TestAnyOrderAnyCrash(t *testing.T) {
 						flying[i] = b.enter(t, j, inTheAir[i])
 					}
 				case 4:
+					if rapid.Bool().Draw(t, "log while news is on its way") {
+						if err := j.logIntervals(context.Background()); err != nil && !errors.Is(err, errFlaky) {
+							t.Fatal(err)
+						}
+					}
 					land()
 					j.lookForSilence()
 					work(j)
+					if err := j.logIntervals(context.Background()); err != nil && !errors.Is(err, errFlaky) {
+						t.Fatal(err)
+					}
 				default:
 					land()
 					work(j)
@@ -109,11 +119,66 @@ func TestAnyOrderAnyCrash(t *testing.T) {
 				done(true)
 			}
 			work(j)
+			if rapid.Bool().Draw(t, "log before the restart") {
+				if err := j.logIntervals(context.Background()); err != nil && !errors.Is(err, errFlaky) {
+					t.Fatal(err)
+				}
+			}
 			j = b.judge(b.store, u)
 			work(j)
 			b.compare(t, u, all)
+			b.compareLog(t, j, u, all)
 		})
 	})
+}
+
+// compareLog holds the temperature log, as the feed has told it, against lines made
+// from the store in one go.
+func (b *bench) compareLog(t *rapid.T, j *Judge, u *unit, all []coldkeep.Reading) {
+	if err := j.logIntervals(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]coldkeep.Interval{}
+	for after := int64(0); ; {
+		changes, err := b.led.Changes(context.Background(), after, 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(changes) == 0 {
+			break
+		}
+		for _, c := range changes {
+			if after = c.N; c.Interval != nil && c.Interval.Appliance == u.mirror.Appliances[0].ID {
+				got[c.Interval.Probe+c.Interval.From.String()] = *c.Interval
+			}
+		}
+	}
+	for _, r := range all {
+		for _, s := range j.stints(r.Series) {
+			if !s.assignment.Covers(r.Time()) {
+				continue
+			}
+			maxGap := s.rules.MaxGap().Milliseconds()
+			want := newIntervalBuilder(&s, coldkeep.IntervalStart(r.At), maxGap)
+			err := b.store.Range(context.Background(), r.Series, want.from-maxGap, want.to+maxGap+1, func(x *coldkeep.Reading) error {
+				if s.assignment.Covers(x.Time()) {
+					want.add(x)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := want.done(b.clock.Now().UnixMilli())
+			g := got[w.Probe+w.From.String()]
+			w.Revision = g.Revision
+			gb, _ := json.Marshal(g)
+			wb, _ := json.Marshal(w)
+			if string(gb) != string(wb) {
+				t.Fatalf("line of the log:\ngot  %s\nwant %s", gb, wb)
+			}
+		}
+	}
 }
 
 // The log of a year is judged while it arrives in a device's batches, newest first.

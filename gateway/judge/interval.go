@@ -41,6 +41,24 @@ func (j *Judge) logIntervals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var read []ledger.Unlogged
+	for start := 0; start < len(us); start += linesTogether {
+		var told []ledger.Unlogged
+		var lines []coldkeep.Interval
+		for i := start; i < min(start+linesTogether, len(us)); i++ {
+			if in, ok := j.folded(&us[i]); ok {
+				told, lines = append(told, us[i]), append(lines, in...)
+			} else {
+				read = append(read, us[i])
+			}
+		}
+		if len(told) > 0 {
+			if err := j.ledger.SaveIntervals(ctx, j.clock.Now(), told, lines); err != nil {
+				return err
+			}
+		}
+	}
+	us = read
 	for start := 0; start < len(us); {
 		// A run of neighbouring quarter hours of one series is read at once.
 		end := start + 1
@@ -54,6 +72,9 @@ func (j *Judge) logIntervals(ctx context.Context) error {
 	}
 	return nil
 }
+
+// linesTogether is how many lines of the log one transaction carries.
+const linesTogether = 250
 
 func (j *Judge) logRun(ctx context.Context, us []ledger.Unlogged) error {
 	j.mu.Lock()

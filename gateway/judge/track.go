@@ -48,20 +48,22 @@ type track struct {
 	notes     []note // events that wait
 
 	// Of whoever is at work on it.
-	state   *excursion.State  // nil until read
-	pos     pos               // of the state's last sample
-	ahead   []foresight.State // of each probe
-	heard   []note            // events that wait for the next reading, by time
-	last    []int64           // time of each probe's last record, ms, 0 for none
-	backTo  int64             // a late sample's time, ms, never for none
-	savedTo int64             // time of the latest checkpoint, ms
-	fresh   bool              // nothing of it was ever judged
-	firsts  []bool            // probes of which nothing was judged before what is being read
-	already map[pos]struct{}  // read from the store, and perhaps still to come from a commit
-	readAt  time.Time
-	base    *mark // where a slightly late sample goes back to; of several devices only
-	recent  []excursion.Sample
-	book    []ledger.Judged // what stands and may still change
+	state      *excursion.State  // nil until read
+	pos        pos               // of the state's last sample
+	ahead      []foresight.State // of each probe
+	heard      []note            // events that wait for the next reading, by time
+	folds      []folds           // of each probe
+	foldedFrom int64             // they are whole from this event time on, ms; math.MinInt64 is always
+	last       []int64           // time of each probe's last record, ms, 0 for none
+	backTo     int64             // a late sample's time, ms, never for none
+	savedTo    int64             // time of the latest checkpoint, ms
+	fresh      bool              // nothing of it was ever judged
+	firsts     []bool            // probes of which nothing was judged before what is being read
+	already    map[pos]struct{}  // read from the store, and perhaps still to come from a commit
+	readAt     time.Time
+	base       *mark // where a slightly late sample goes back to; of several devices only
+	recent     []excursion.Sample
+	book       []ledger.Judged // what stands and may still change
 }
 
 // mark is a state that can be gone back to.
@@ -129,10 +131,12 @@ func (j *Judge) fromMemory(ctx context.Context, t *track) (*outcome, error) {
 		if o.Rewound <= t.savedTo {
 			t.savedTo = 0
 		}
+		t.mendLog(o, samples)
 		samples = append(slices.Clone(t.recent), samples...)
 		slices.SortStableFunc(samples, excursion.Compare)
 		t.state, t.pos, t.last = t.base.state.Clone(), t.base.pos, slices.Clone(t.base.last)
 		t.recent = t.recent[:0]
+		t.unfold(t.base.pos.at + 1)
 	}
 	if t.heard = append(t.heard[:len(t.heard):len(t.heard)], j.takeNotes(t)...); len(t.heard) > notesMost {
 		t.heard = t.heard[len(t.heard)-notesMost:] // of a clock gone wrong
@@ -199,12 +203,45 @@ func (j *Judge) step(t *track, o *outcome, in *excursion.Sample) {
 		o.gap(t.past.probes[in.Probe], prev, in.At)
 	case t.fresh || t.firsts != nil && t.firsts[in.Probe]:
 		o.quarter(t.past.probes[in.Probe], in.At)
+	case prev != 0 && coldkeep.IntervalStart(prev) != coldkeep.IntervalStart(in.At) && j.mayBeTold(prev):
+		// What was told as silence to its end was none.
+		o.quarter(t.past.probes[in.Probe], prev)
 	}
 	t.state.Step(t.rules, t.history, *in, func(f excursion.Finding) { o.found = append(o.found, f) })
 	t.foresee(in)
+	t.fold(in)
 	t.pos, t.last[in.Probe], o.latest[in.Probe], o.stepped = p, in.At, *in, true
 	if t.several {
 		t.remember(in)
+	}
+}
+
+// mayBeTold reports whether the quarter hour of a time (ms) may be in the log already.
+func (j *Judge) mayBeTold(at int64) bool {
+	return coldkeep.IntervalStart(at)+(quarter+settle).Milliseconds() <= j.clock.Now().UnixMilli()
+}
+
+// mendLog notes the quarter hours in which a slightly late sample ends what was a gap
+// without it.
+func (t *track) mendLog(o *outcome, samples []excursion.Sample) {
+	for i := range samples {
+		s := &samples[i]
+		if comparePos(posOf(s), t.pos) > 0 {
+			return
+		}
+		prev, next := t.base.last[s.Probe], int64(0)
+		for k := range t.recent {
+			switch r := &t.recent[k]; {
+			case r.Probe != s.Probe:
+			case r.At <= s.At:
+				prev = max(prev, r.At)
+			case next == 0:
+				next = r.At
+			}
+		}
+		if maxGap := t.rules.MaxGap().Milliseconds(); next == 0 || next-prev > maxGap {
+			o.gap(t.past.probes[s.Probe], max(prev, s.At-maxGap), max(s.At, next))
+		}
 	}
 }
 
@@ -347,6 +384,10 @@ func (j *Judge) goBack(ctx context.Context, t *track, o *outcome, late int64) er
 		} else {
 			j.log.Info("engine state is of another version, judging from the start", "appliance", t.appliance.ID, "error", err)
 		}
+	}
+	t.unfold(math.MinInt64)
+	if !t.fresh {
+		t.unfold(t.pos.at + 1)
 	}
 	j.mu.Lock()
 	t.savedAt = t.savedTo
