@@ -11,6 +11,7 @@ import (
 // and in security updates.
 var forbidden = []struct{ prefix, why string }{
 	{"github.com/gin-gonic/gin", "the agent serves no HTTP"},
+	{"go.opentelemetry.io", "the agent sends no traces"},
 	{"github.com/jackc/pgx", "PostgreSQL is the centre's"},
 	{"github.com/influxdata", "the agent's only store is its outbox; readings reach InfluxDB through the collector"},
 	{"html/template", "the agent has no screens; linking it also keeps the linker from dropping unused methods"},
