@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/excursion"
@@ -66,9 +67,11 @@ func (t *track) fold(in *excursion.Sample) {
 	f.stay, f.last = stay, r
 }
 
-// folded gives the lines of a quarter hour from memory. False when they must be made
-// from the store: a record of that time may be on its way, or not all were seen.
-func (j *Judge) folded(u *ledger.Unlogged) (out []coldkeep.Interval, ok bool) {
+// folded gives the lines of a quarter hour from memory. ok is false when they must be
+// made from the store: a record of that time may be on its way, or not all were seen.
+// later says that more of the quarter hour is coming just now, in a backlog: it is told
+// when that has passed it, or has stopped.
+func (j *Judge) folded(u *ledger.Unlogged) (out []coldkeep.Interval, ok, later bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	to := u.From + quarter.Milliseconds()
@@ -80,21 +83,25 @@ func (j *Judge) folded(u *ledger.Unlogged) (out []coldkeep.Interval, ok bool) {
 				continue
 			}
 			if t.busy || t.reload || t.gone || t.state == nil || t.awaits(to) {
-				return nil, false
+				return nil, false, time.Since(t.steppedAt) < j.stillComing && t.seenAt[seat.probe] >= u.From && t.seenAt[seat.probe] < to
 			}
-			found := false
+			found, open := false, false
 			for k := range t.folds[seat.probe].quarters {
-				if x := &t.folds[seat.probe].quarters[k]; x.stay == i && x.builder.from == u.From && x.builder.closed {
+				x := &t.folds[seat.probe].quarters[k]
+				if x.stay != i || x.builder.from != u.From {
+					continue
+				}
+				if open = !x.builder.closed; !open {
 					b := x.builder
 					out, found = append(out, b.done(0)), true
 				}
 			}
 			if !found {
-				return nil, false
+				return nil, false, open && time.Since(t.steppedAt) < j.stillComing
 			}
 		}
 	}
-	return out, true
+	return out, true, false
 }
 
 // awaits reports whether samples from before a time (ms) wait or are on their way.

@@ -15,8 +15,12 @@ const quarter = coldkeep.IntervalLength
 // of its last minute have come. Later ones make a revision.
 const settle = 2 * time.Minute
 
-// quartersAtOnce bounds the work of one round.
-const quartersAtOnce = 1000
+// quartersAtOnce and quartersRead bound the work of one round: those that are looked
+// at, and of them those that must be read from the store.
+const (
+	quartersAtOnce = 20_000
+	quartersRead   = 1000
+)
 
 // logIntervals makes the temperature log of the quarter hours that are over, at
 // most quartersAtOnce of them: judging comes first.
@@ -46,9 +50,10 @@ func (j *Judge) logIntervals(ctx context.Context) error {
 		var told []ledger.Unlogged
 		var lines []coldkeep.Interval
 		for i := start; i < min(start+linesTogether, len(us)); i++ {
-			if in, ok := j.folded(&us[i]); ok {
+			switch in, ok, later := j.folded(&us[i]); {
+			case ok:
 				told, lines = append(told, us[i]), append(lines, in...)
-			} else {
+			case !later && len(read) < quartersRead:
 				read = append(read, us[i])
 			}
 		}

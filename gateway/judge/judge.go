@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,10 @@ const (
 	// lateEvery is how often at most, on the machine's clock, late readings send one
 	// appliance back to a checkpoint: a device that fills a gap sends many.
 	lateEvery = time.Second
+
+	// stillComing is how long, on the machine's clock, a backlog may pause within a quarter
+	// hour until that is told as it is.
+	stillComing = 10 * time.Second
 
 	// readers is how many appliances may be read from the store at once. The others
 	// are judged from memory meanwhile.
@@ -58,7 +63,7 @@ type Judge struct {
 	reading chan struct{} // holds a token for each appliance that is being read
 	loads   sync.WaitGroup
 
-	retryAfter, lateEvery time.Duration // shorter in tests
+	retryAfter, lateEvery, stillComing time.Duration // shorter in tests
 
 	mu       sync.Mutex
 	next     *coldkeep.Mirror          // not yet taken up
@@ -82,7 +87,7 @@ func New(store readings.Store, led *ledger.Ledger, clock coldkeep.Clock, log *sl
 		live = func(coldkeep.LiveEvent) {}
 	}
 	return &Judge{store: store, ledger: led, clock: clock, log: log, live: live,
-		retryAfter: retryAfter, lateEvery: lateEvery, wake: make(chan struct{}, 1), reading: make(chan struct{}, readers),
+		retryAfter: retryAfter, lateEvery: lateEvery, stillComing: stillComing, wake: make(chan struct{}, 1), reading: make(chan struct{}, readers),
 		tracks: map[coldkeep.ApplianceID]*track{}, seats: map[coldkeep.Series][]seat{}, due: map[*track]struct{}{},
 		online: map[coldkeep.SiteID]map[coldkeep.AgentID]bool{}, since: map[coldkeep.SiteID]time.Time{}, hearing: clock.Now()}
 }
@@ -306,6 +311,9 @@ func (j *Judge) save(ctx context.Context, batch []*outcome) {
 		ahead := t.foresight(o.open)
 		j.mu.Lock()
 		t.latest, t.open, t.foreseen = o.latest, o.open, ahead
+		if o.stepped {
+			t.steppedAt, t.seenAt = time.Now(), slices.Clone(t.last)
+		}
 		j.mu.Unlock()
 		j.release(t)
 		if o.stepped {

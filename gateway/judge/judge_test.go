@@ -81,7 +81,7 @@ func newUnit() *unit {
 
 func (b *bench) judge(store readings.Store, u *unit) *Judge {
 	j := New(store, b.led, b.clock, slog.New(slog.DiscardHandler), nil)
-	j.retryAfter, j.lateEvery = time.Nanosecond, time.Nanosecond
+	j.retryAfter, j.lateEvery, j.stillComing = time.Nanosecond, time.Nanosecond, 0
 	j.SetMirror(u.mirror)
 	return j
 }

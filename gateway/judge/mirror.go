@@ -194,7 +194,7 @@ func (j *Judge) seat(ap coldkeep.Appliance, p past, was *track) error {
 	if t == nil || t.whole != string(all) {
 		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(),
 			rules: rules, watch: watch, generation: j.held[ap.Site], at: -1, savedAt: never, backTo: never, behind: never, reload: true,
-			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes))}
+			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes)), seenAt: make([]int64, len(p.probes))}
 		for i := range p.probes {
 			t.several = t.several || p.probes[i].Agent != p.probes[0].Agent
 		}

@@ -45,7 +45,9 @@ type track struct {
 	latest    []excursion.Sample // of each probe
 	open      []excursion.Finding
 	foreseen  *coldkeep.Foresight
-	notes     []note // events that wait
+	steppedAt time.Time // when it last had something new, on the collector\'s clock
+	seenAt    []int64   // of each probe the time of its latest record, ms
+	notes     []note    // events that wait
 
 	// Of whoever is at work on it.
 	state      *excursion.State  // nil until read
