@@ -13,74 +13,135 @@ import (
 // Role is what a person is in the programme.
 type Role string
 
-// The roles. The first two see every site; the others belong to one.
+// The roles. Those of the programme see every site; the others belong to one.
 const (
 	StateAdmin      Role = "state-admin"
+	StateEpi        Role = "state-epi" // state epidemiology: de-identified records only
 	VFCCoordinator  Role = "vfc-coordinator"
+	Auditor         Role = "auditor"
 	PracticeManager Role = "practice-manager"
 	Nurse           Role = "nurse"
+	FrontDesk       Role = "front-desk"
 	ViewOnly        Role = "view-only"
+	School          Role = "school" // school or child care: a subset without contact data (77 Ill. Adm. Code 689, App. A)
 
 	system Role = "system" // the registry's own start-up work
 )
 
-// Roles lists those a person may have, from most to least.
-func Roles() []Role { return []Role{StateAdmin, VFCCoordinator, PracticeManager, Nurse, ViewOnly} }
+// Roles lists those a person may have, those of the programme first.
+func Roles() []Role {
+	return []Role{StateAdmin, StateEpi, VFCCoordinator, Auditor, PracticeManager, Nurse, FrontDesk, ViewOnly, School}
+}
 
 // Title is the role in words.
 func (r Role) Title() string {
 	switch r {
 	case StateAdmin:
 		return "State administrator"
+	case StateEpi:
+		return "State epidemiology"
 	case VFCCoordinator:
 		return "VFC coordinator"
+	case Auditor:
+		return "Auditor"
 	case PracticeManager:
 		return "Practice manager"
 	case Nurse:
 		return "Nurse"
+	case FrontDesk:
+		return "Front desk"
 	case ViewOnly:
 		return "View only"
+	case School:
+		return "School or child care"
 	}
 	return string(r)
 }
 
 // Programme reports whether the role is for every site.
-func (r Role) Programme() bool { return r == StateAdmin || r == VFCCoordinator || r == system }
+func (r Role) Programme() bool {
+	switch r {
+	case StateAdmin, StateEpi, VFCCoordinator, Auditor, system:
+		return true
+	}
+	return false
+}
 
 // Permission is one thing that may be done.
 type Permission string
 
-// The permissions.
+// The permissions of the cold chain.
 const (
-	View            Permission = "view"             // units, logs, lots, alerts
-	Acknowledge     Permission = "acknowledge"      // answer an alert
-	ManageStock     Permission = "manage-stock"     // receive, move, count lots
-	DecideHolds     Permission = "decide-holds"     // release or waste held lots
-	ManageUnits     Permission = "manage-units"     // units, probes, devices, on-call
-	NoteContext     Permission = "note-context"     // defrosts, open doors, transports
-	LoosenRules     Permission = "loosen-rules"     // a range or profile wider than the programme's
+	View        Permission = "view"         // units, logs, lots, alerts
+	Acknowledge Permission = "acknowledge"  // answer an alert
+	ManageStock Permission = "manage-stock" // receive, move, count lots
+	DecideHolds Permission = "decide-holds" // release or waste held lots
+	ManageUnits Permission = "manage-units" // units, probes, devices, on-call
+	NoteContext Permission = "note-context" // defrosts, open doors, transports
+	LoosenRules Permission = "loosen-rules" // a range or profile wider than the programme's
+	Collect     Permission = "collect"      // post logs, excursions and holds; read the mirror
+)
+
+// The permissions over patients and their doses. A permission alone opens no
+// record: whether a person has one open depends on what was searched for, and a
+// locked record opens to the state and the site that locked it alone (77 Ill. Adm.
+// Code 689.80).
+const (
+	SearchPatients    Permission = "search-patients"
+	ViewPatients      Permission = "view-patients"      // the whole record
+	ViewSubset        Permission = "view-subset"        // name, birth date and immunization status; no contact data
+	EditPatients      Permission = "edit-patients"      // add a patient, demographics, guardians, status
+	RecordDoses       Permission = "record-doses"       // doses, refusals, contraindications, reactions, immunity, exemptions
+	RecordExemptions  Permission = "record-exemptions"  // exemptions alone, as a school receives them
+	LockPatients      Permission = "lock-patients"      // opt a patient out, and back in
+	BreakGlass        Permission = "break-glass"        // open a locked record in an emergency, with a reason
+	ImportPatients    Permission = "import-patients"    // a practice's own patients and doses from a file
+	ResolveDuplicates Permission = "resolve-duplicates" // decide about pairs that may be one person; merge and un-merge
+	ReadDeidentified  Permission = "read-de-identified" // records without name, contact and identifiers
+	ReadQuality       Permission = "read-quality"       // the data-quality report
+	ExchangeRecords   Permission = "exchange-records"   // submit and query records as a program
+)
+
+// The permissions over people, practices and the programme.
+const (
 	ManagePeople    Permission = "manage-people"    // accounts of people
-	ManageProgramme Permission = "manage-programme" // sites, people of the programme
-	ReadTrail       Permission = "read-trail"
-	Collect         Permission = "collect" // post logs, excursions and holds; read the mirror
+	ManageProgramme Permission = "manage-programme" // sites, people of the programme, policies, schedules
+	ApplyForSite    Permission = "apply-for-site"   // a practice's enrolment and its yearly renewal
+	ApproveSites    Permission = "approve-sites"    // decide about enrolments
+	ReadTrail       Permission = "read-trail"       // who did what to units, lots and people
+	ReadAudit       Permission = "read-audit"       // who looked at which patient; verify and export it
 )
 
 var grants = map[Role][]Permission{
-	StateAdmin:      {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules, ManagePeople, ManageProgramme, ReadTrail},
-	VFCCoordinator:  {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail},
-	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, ManagePeople, ReadTrail},
-	Nurse:           {View, Acknowledge, ManageStock, NoteContext},
-	ViewOnly:        {View},
-	system:          {View, ManageStock, ManageUnits, NoteContext, ManagePeople, ManageProgramme, Collect},
+	StateAdmin: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality,
+		ManagePeople, ManageProgramme, ApplyForSite, ApproveSites, ReadTrail, ReadAudit},
+	StateEpi:       {ReadDeidentified, ReadQuality},
+	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites},
+	Auditor:        {ReadTrail, ReadAudit},
+	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality,
+		ManagePeople, ApplyForSite, ReadTrail},
+	Nurse: {View, Acknowledge, ManageStock, NoteContext,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass},
+	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
+	ViewOnly:  {View, SearchPatients, ViewPatients},
+	School:    {SearchPatients, ViewSubset, RecordExemptions},
+	system:    {View, ManageStock, ManageUnits, NoteContext, EditPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},
 }
 
 // The scopes of interface accounts.
 const (
 	ScopeCollector = "collector" // the collector's
 	ScopeUnits     = "units"     // a programme's own tool that keeps units and probes
+	ScopeRecords   = "records"   // a practice's EHR: submits and queries patients and doses
 )
 
-var scopeGrants = map[string][]Permission{ScopeCollector: {Collect}, ScopeUnits: {View, ManageUnits, NoteContext}}
+var scopeGrants = map[string][]Permission{
+	ScopeCollector: {Collect},
+	ScopeUnits:     {View, ManageUnits, NoteContext},
+	ScopeRecords:   {ExchangeRecords, SearchPatients, ViewPatients, EditPatients, RecordDoses},
+}
 
 // Principal is whoever acts: a person, an interface account, or the registry
 // itself. The zero Principal is nobody.

@@ -3,6 +3,7 @@ package forecast
 import (
 	"encoding/json"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
@@ -228,7 +229,7 @@ func (d *decoder) date() (Date, bool) {
 	if !ok || len(b) == 0 {
 		return None, ok
 	}
-	v, err := schedule.ParseDate(b)
+	v, err := coldkeep.ParseDate(b)
 	return v, err == nil
 }
 

@@ -3,6 +3,7 @@ package forecast_test
 import (
 	"fmt"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
@@ -12,8 +13,8 @@ import (
 func Example() {
 	engine := forecast.New(forecast.Builtin())
 	res := engine.Forecast(&forecast.Patient{
-		ID: "1", Born: schedule.Civil(2025, 9, 6), Gender: schedule.Female, Assessment: schedule.Civil(2025, 11, 10),
-		Doses: []forecast.Dose{{Date: schedule.Civil(2025, 11, 6), CVX: "107"}},
+		ID: "1", Born: coldkeep.CivilDate(2025, 9, 6), Gender: schedule.Female, Assessment: coldkeep.CivilDate(2025, 11, 10),
+		Doses: []forecast.Dose{{Date: coldkeep.CivilDate(2025, 11, 6), CVX: "107"}},
 	})
 	for _, e := range res.Doses[0].Evaluations {
 		fmt.Println(e.Antigen, e.Status)

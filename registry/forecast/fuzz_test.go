@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
@@ -34,7 +35,7 @@ func FuzzHistory(f *testing.F) {
 	f.Add(uint16(9000), uint16(20000), []byte{1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add(uint16(0), uint16(0), []byte{})
 	f.Fuzz(func(t *testing.T, born, age uint16, history []byte) {
-		p := &Patient{Born: Date(born) - 10000, Gender: schedule.UnknownGender}
+		p := &Patient{Born: coldkeep.CivilDate(1940, 1, 1) + Date(born), Gender: schedule.UnknownGender}
 		p.Assessment = p.Born + Date(age)
 		for i := 0; i+3 < len(history) && i < 4*60; i += 4 {
 			b := history[i:]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
@@ -11,7 +12,7 @@ import (
 // of other code systems, and the seasons that end.
 func TestSchedule(t *testing.T) {
 	s := Builtin()
-	if s.Version != "4.64" || s.Released != schedule.Civil(2025, 11, 10) {
+	if s.Version != "4.64" || s.Released != coldkeep.CivilDate(2025, 11, 10) {
 		t.Errorf("the built-in schedule is %s of %s", s.Version, s.Released)
 	}
 	if got := s.Coded("SNOMED", "23719005"); !slices.Equal(got, []string{"004"}) {
@@ -20,11 +21,13 @@ func TestSchedule(t *testing.T) {
 	if got := s.Coded("SNOMED", "0"); got != nil {
 		t.Errorf("a code that is not there is %v", got)
 	}
-	if ended := s.EndedSeasons(schedule.Civil(2025, 11, 10)); len(ended) != 0 {
+	if ended := s.EndedSeasons(coldkeep.CivilDate(2025, 11, 10)); len(ended) != 0 {
 		t.Errorf("seasons ended early: %+v", ended)
 	}
-	ended := s.EndedSeasons(schedule.Civil(2026, 7, 1))
-	if !slices.ContainsFunc(ended, func(x schedule.Season) bool { return x.Group == "Influenza" && x.End == schedule.Civil(2026, 6, 30) }) {
+	ended := s.EndedSeasons(coldkeep.CivilDate(2026, 7, 1))
+	if !slices.ContainsFunc(ended, func(x schedule.Season) bool {
+		return x.Group == "Influenza" && x.End == coldkeep.CivilDate(2026, 6, 30)
+	}) {
 		t.Errorf("the influenza season did not end: %+v", ended)
 	}
 }

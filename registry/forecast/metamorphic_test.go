@@ -5,8 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 	"pgregory.net/rapid"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
 // The properties below hold for the specification as a whole, whatever the
@@ -16,7 +18,7 @@ import (
 func somePatient(s *schedule.Schedule) *rapid.Generator[*Patient] {
 	return rapid.Custom(func(t *rapid.T) *Patient {
 		p := &Patient{
-			Born:   schedule.Civil(rapid.IntRange(1940, 2025).Draw(t, "year"), rapid.IntRange(1, 12).Draw(t, "month"), rapid.IntRange(1, 28).Draw(t, "day")),
+			Born:   coldkeep.CivilDate(rapid.IntRange(1940, 2025).Draw(t, "year"), rapid.IntRange(1, 12).Draw(t, "month"), rapid.IntRange(1, 28).Draw(t, "day")),
 			Gender: rapid.SampledFrom([]schedule.Gender{schedule.Female, schedule.Male, schedule.UnknownGender}).Draw(t, "gender"),
 		}
 		p.Assessment = p.Born + Date(rapid.IntRange(0, 30000).Draw(t, "age"))

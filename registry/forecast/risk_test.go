@@ -4,14 +4,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
 // TestTwoForecasts holds FORECASTVG-1: standard and risk stay apart, and a shared
 // decision is named.
 func TestTwoForecasts(t *testing.T) {
-	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
-		Observations: []Observation{{"007", None}, {"170", schedule.Civil(2025, 6, 1)}, {"no such code", None}}}
+	p := &Patient{Born: coldkeep.CivilDate(1988, 6, 23), Gender: schedule.Female, Assessment: coldkeep.CivilDate(2025, 10, 1),
+		Observations: []Observation{{"007", None}, {"170", coldkeep.CivilDate(2025, 6, 1)}, {"no such code", None}}}
 	res := New(Builtin()).Forecast(p)
 	kinds := map[bool]*Forecast{}
 	for i := range res.Forecasts {
@@ -22,7 +23,7 @@ func TestTwoForecasts(t *testing.T) {
 	if kinds[true] == nil || kinds[false] == nil {
 		t.Fatalf("want a standard and a risk forecast, got %+v", kinds)
 	}
-	if want := schedule.Civil(2025, 6, 1) + 27*7; kinds[true].Earliest != want {
+	if want := coldkeep.CivilDate(2025, 6, 1) + 27*7; kinds[true].Earliest != want {
 		t.Errorf("in pregnancy from %s, want %s", kinds[true].Earliest, want)
 	}
 	if len(res.Undetermined) != 1 || res.Undetermined[0].Code != "no such code" {
@@ -35,7 +36,7 @@ func TestTwoForecasts(t *testing.T) {
 
 // TestPregnancyOfUnknownOnset holds that the dose is due, without dates.
 func TestPregnancyOfUnknownOnset(t *testing.T) {
-	p := &Patient{Born: schedule.Civil(1988, 6, 23), Gender: schedule.Female, Assessment: schedule.Civil(2025, 10, 1),
+	p := &Patient{Born: coldkeep.CivilDate(1988, 6, 23), Gender: schedule.Female, Assessment: coldkeep.CivilDate(2025, 10, 1),
 		Observations: []Observation{{"007", None}}}
 	f := forecastOf(t, New(Builtin()).Forecast(p), "DTaP/Tdap/Td")
 	if !f.Risk || f.Status != NotComplete || f.Earliest != None || f.Reason&DateNeeded == 0 {
@@ -46,15 +47,15 @@ func TestPregnancyOfUnknownOnset(t *testing.T) {
 // TestUpcoming holds Table 5-4: an indication does not apply before its age, and
 // is announced when that is near.
 func TestUpcoming(t *testing.T) {
-	born := schedule.Civil(2017, 3, 1)
+	born := coldkeep.CivilDate(2017, 3, 1)
 	for _, c := range []struct {
 		name       string
 		assessment Date
 		want       int
 	}{
-		{"a month before 9 years", schedule.Civil(2026, 2, 1), 1},
-		{"two years before", schedule.Civil(2024, 2, 1), 0},
-		{"at 9 years", schedule.Civil(2026, 3, 1), 0},
+		{"a month before 9 years", coldkeep.CivilDate(2026, 2, 1), 1},
+		{"two years before", coldkeep.CivilDate(2024, 2, 1), 0},
+		{"at 9 years", coldkeep.CivilDate(2026, 3, 1), 0},
 	} {
 		p := &Patient{Born: born, Gender: schedule.Male, Assessment: c.assessment, Observations: []Observation{{"211", None}}}
 		res := New(Builtin()).Forecast(p)
@@ -62,7 +63,7 @@ func TestUpcoming(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, res.Upcoming)
 		}
 		due := slices.ContainsFunc(res.Forecasts, func(f Forecast) bool { return f.Group == "Dengue" })
-		if due != (c.assessment >= schedule.Civil(2026, 3, 1)) {
+		if due != (c.assessment >= coldkeep.CivilDate(2026, 3, 1)) {
 			t.Errorf("%s: dengue is forecast: %v", c.name, due)
 		}
 	}
@@ -78,10 +79,10 @@ func TestInfantWithoutStartDate(t *testing.T) {
 		born     Date
 		earliest Date
 	}{
-		{"9 months", schedule.Civil(2025, 2, 1), schedule.Civil(2025, 9, 1)},
-		{"60 years", schedule.Civil(1965, 2, 1), schedule.Civil(1967, 2, 1)},
+		{"9 months", coldkeep.CivilDate(2025, 2, 1), coldkeep.CivilDate(2025, 9, 1)},
+		{"60 years", coldkeep.CivilDate(1965, 2, 1), coldkeep.CivilDate(1967, 2, 1)},
 	} {
-		p := &Patient{Born: c.born, Gender: schedule.Male, Assessment: schedule.Civil(2025, 11, 10), Observations: risk}
+		p := &Patient{Born: c.born, Gender: schedule.Male, Assessment: coldkeep.CivilDate(2025, 11, 10), Observations: risk}
 		f := forecastOf(t, New(Builtin()).Forecast(p), "Meningococcal")
 		if !f.Risk || f.Status != NotComplete || f.Number != 1 || f.Earliest != c.earliest || f.Recommended != c.earliest {
 			t.Errorf("%s: %+v, want from %s", c.name, f, c.earliest)

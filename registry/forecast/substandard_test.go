@@ -4,14 +4,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
 // child has three DTaP-HepB-IPV doses at 2, 4 and 6 months.
 func child() *Patient {
-	born := schedule.Civil(2024, 1, 10)
-	p := &Patient{ID: "child", Born: born, Gender: schedule.Female, Assessment: schedule.Civil(2024, 8, 1)}
-	for _, d := range []Date{schedule.Civil(2024, 3, 10), schedule.Civil(2024, 5, 10), schedule.Civil(2024, 7, 10)} {
+	born := coldkeep.CivilDate(2024, 1, 10)
+	p := &Patient{ID: "child", Born: born, Gender: schedule.Female, Assessment: coldkeep.CivilDate(2024, 8, 1)}
+	for _, d := range []Date{coldkeep.CivilDate(2024, 3, 10), coldkeep.CivilDate(2024, 5, 10), coldkeep.CivilDate(2024, 7, 10)} {
 		p.Doses = append(p.Doses, Dose{Date: d, CVX: "110", LotExpiry: None})
 	}
 	return p
@@ -88,8 +89,8 @@ func TestFlagInTheMiddle(t *testing.T) {
 // last day.
 func TestLotMonth(t *testing.T) {
 	for in, want := range map[string]Date{
-		"2024-02": schedule.Civil(2024, 2, 29), "2025-02": schedule.Civil(2025, 2, 28),
-		"2024-12": schedule.Civil(2024, 12, 31), "2024-05-03": schedule.Civil(2024, 5, 3), "": None,
+		"2024-02": coldkeep.CivilDate(2024, 2, 29), "2025-02": coldkeep.CivilDate(2025, 2, 28),
+		"2024-12": coldkeep.CivilDate(2024, 12, 31), "2024-05-03": coldkeep.CivilDate(2024, 5, 3), "": None,
 	} {
 		if got, err := lotExpiry(in); err != nil || got != want {
 			t.Errorf("%q is %v, %v, want %v", in, got, err, want)

@@ -59,11 +59,11 @@ func parseLine(line []byte, p *Patient) (json.RawMessage, error) {
 		return only.ID, coldkeep.Wrap(err, coldkeep.EINVALID, "forecast.ParseLine", "the line cannot be read: %v", err)
 	}
 	*p = Patient{BirthCountry: in.BirthCountry, Observations: p.Observations[:0], Doses: p.Doses[:0]}
-	p.Born, err = schedule.ParseDate(in.DOB)
+	p.Born, err = coldkeep.ParseDate(in.DOB)
 	if err != nil {
 		return in.ID, invalid("dob", err)
 	}
-	p.Assessment, err = schedule.ParseDate(in.Assessment)
+	p.Assessment, err = coldkeep.ParseDate(in.Assessment)
 	if err != nil {
 		return in.ID, invalid("assessment_date", err)
 	}
@@ -92,7 +92,7 @@ func parseLine(line []byte, p *Patient) (json.RawMessage, error) {
 	}
 	for i, x := range in.Doses {
 		d := Dose{CVX: x.CVX, MVX: x.MVX, Condition: x.Condition}
-		d.Date, err = schedule.ParseDate(x.Date)
+		d.Date, err = coldkeep.ParseDate(x.Date)
 		if err != nil {
 			return in.ID, invalid("the date of dose "+strconv.Itoa(i+1), err)
 		}
@@ -121,7 +121,7 @@ func optional(s string) (Date, error) {
 	if s == "" {
 		return None, nil
 	}
-	return schedule.ParseDate(s)
+	return coldkeep.ParseDate(s)
 }
 
 // lotExpiry reads a date, or a month that stands for its last day (CALCDTLOTEXP-1).
@@ -129,12 +129,12 @@ func lotExpiry(s string) (Date, error) {
 	if len(s) != len("2006-01") {
 		return optional(s)
 	}
-	first, err := schedule.ParseDate(s + "-01")
+	first, err := coldkeep.ParseDate(s + "-01")
 	if err != nil {
 		return None, err
 	}
 	y, m, _ := first.Civil()
-	return first + Date(schedule.DaysIn(y, m)-1), nil
+	return first + Date(coldkeep.DaysIn(y, m)-1), nil
 }
 
 // appendResult writes an answer in the shape of the forecast command. Explained,

@@ -37,7 +37,7 @@ func Compile(rel *release.Release) (*Schedule, error) {
 	}
 	c.s.Periods = []Period{{}}
 	if rel.Released != "" {
-		d, err := ParseDate(rel.Released)
+		d, err := coldkeep.ParseDate(rel.Released)
 		c.check(err, "release date")
 		c.s.Released = d
 	}

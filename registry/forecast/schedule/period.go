@@ -71,13 +71,13 @@ func (p *Period) From(d Date) Date {
 			y, m = y+floorDiv(n, 12), n-floorDiv(n, 12)*12+1
 			y, m, day = rollForward(y, m, day)
 		}
-		d = Civil(y, m, day)
+		d = coldkeep.CivilDate(y, m, day)
 	}
 	return d + Date(p.Days)
 }
 
 func rollForward(y, m, d int) (int, int, int) {
-	if d <= 28 || d <= DaysIn(y, m) {
+	if d <= 28 || d <= coldkeep.DaysIn(y, m) {
 		return y, m, d
 	}
 	if m == 12 {

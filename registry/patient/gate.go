@@ -1,0 +1,53 @@
+package patient
+
+import (
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
+)
+
+// Gate is what decides whether a record opens, read in the transaction that goes on to
+// use the record. Every service of the registry that touches a patient asks it.
+type Gate struct {
+	Patient    string
+	Birth      coldkeep.Date
+	Locked     bool
+	LockSite   coldkeep.SiteID   // who locked it; "" the state
+	MergedInto string            // the record to ask for instead
+	Sites      []coldkeep.SiteID // the practices that have the person as a patient, in any standing
+	Granted    bool              // the one who asks has found the record by a specific search, lately
+	Emergency  bool              // … or has opened it in an emergency, with a reason
+}
+
+// Require is nil when by may do perm with the record. EUNAUTHORIZED when by is nobody.
+// EFORBIDDEN when the role does not allow it, when the record is locked (IsLocked tells
+// it apart) and when by has neither found it by a search nor has the person as a patient.
+func (g *Gate) Require(by auth.Principal, perm auth.Permission) error {
+	if err := by.Require(perm, by.Site); err != nil {
+		return err
+	}
+	state := by.Site == "" && by.Role.Programme()
+	if g.Locked && !state && (by.Site == "" || by.Site != g.LockSite) {
+		if !g.Emergency || perm != auth.ViewPatients {
+			return errLocked
+		}
+		return nil
+	}
+	if g.Granted || g.Emergency || g.own(by.Site) || by.Role == "" {
+		return nil // an interface account names the person in its message: that is its search
+	}
+	return coldkeep.Errorf(coldkeep.EFORBIDDEN, "Search for the patient first: a record opens from a search by name and birth date, or by an identifier.")
+}
+
+func (g *Gate) own(site coldkeep.SiteID) bool {
+	for _, s := range g.Sites {
+		if s == site && site != "" {
+			return true
+		}
+	}
+	return false
+}
+
+var errLocked = coldkeep.Errorf(coldkeep.EFORBIDDEN, "This record is locked: the patient has opted out of sharing. Only the state and the site that locked it can open it.")
+
+// IsLocked reports whether err is that of a locked record.
+func IsLocked(err error) bool { return err == errLocked }
