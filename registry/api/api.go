@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	_ "embed" // the OpenAPI description
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -30,9 +29,6 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
-
-//go:embed openapi.json
-var openAPI []byte
 
 // Answers keeps what was answered to a POST, by account and idempotency key.
 type Answers interface {
@@ -79,7 +75,7 @@ func (s *server) engine() *gin.Engine {
 	e.NoMethod(func(c *gin.Context) {
 		write(c, http.StatusMethodNotAllowed, coldkeep.EINVALID, "method "+c.Request.Method+" is not one of this call")
 	})
-	e.GET("/api/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json; charset=utf-8", openAPI) })
+	e.GET("/api/openapi.json", s.describe)
 	v1 := e.Group("/api/v1", s.signedIn)
 	v1.GET("/mirror", s.mirror)
 	v1.POST("/temperature-log/intervals", s.post(2<<20, s.intervals))
@@ -102,6 +98,15 @@ func (s *server) engine() *gin.Engine {
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e
+}
+
+func (s *server) describe(c *gin.Context) {
+	b, err := openAPI()
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Data(http.StatusOK, "application/json; charset=utf-8", b)
 }
 
 const principalKey = "principal"
