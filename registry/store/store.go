@@ -9,10 +9,12 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"strconv"
 	"sync"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -40,7 +42,8 @@ func Open(ctx context.Context, db *database.DB) (*Store, error) {
 	if err := db.Migrate(ctx, "registry", files); err != nil {
 		return nil, err
 	}
-	return &Store{rows: rows{q: db.DB}, db: db, changed: make(chan struct{})}, nil
+	s := &Store{rows: rows{q: db.DB}, db: db, changed: make(chan struct{})}
+	return s, s.beginChain(ctx)
 }
 
 // MirrorChanged returns a channel that is closed when a transaction of this
@@ -57,7 +60,10 @@ func (s *Store) tx(ctx context.Context, do func(*tx) error) error {
 		x := &tx{rows: rows{q: t}}
 		err := do(x)
 		bumped = x.bumped
-		return err
+		if err != nil {
+			return err
+		}
+		return x.chain(ctx)
 	})
 	if err == nil && bumped {
 		s.mu.Lock()
@@ -108,7 +114,8 @@ type rows struct{ q queryer }
 // tx is a transaction: the reads and the writes.
 type tx struct {
 	rows
-	bumped bool
+	bumped  bool
+	entries []audit.Entry // of the trail, written at its end
 }
 
 // scanner is one row.
@@ -177,6 +184,8 @@ func flag(b bool) int64 {
 	return 0
 }
 
+func text(s scanner) (v string, err error)  { return v, s.Scan(&v) }
+func itoa(n int) string                     { return strconv.Itoa(n) }
 func number(s scanner) (v int64, err error) { return v, s.Scan(&v) }
 func milli(t coldkeep.Temperature) sql.NullInt64 {
 	return sql.NullInt64{Int64: int64(t), Valid: t.Known()}
