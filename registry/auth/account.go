@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -24,7 +25,31 @@ func (s *Service) Account(ctx context.Context, token string) (Principal, error) 
 	if err != nil {
 		return Principal{}, err
 	}
-	return Principal{ID: a.ID, Name: a.Name, Scopes: a.Scopes}, nil
+	p := Principal{ID: a.ID, Name: a.Name, Scopes: a.Scopes, Site: a.Site}
+	if p.Lapsed, err = s.lapsed(ctx, a.Site); err != nil {
+		return Principal{}, err
+	}
+	return p, s.noteUse(ctx, a)
+}
+
+// noteUse keeps when an account was last used, to the hour: a program may call every
+// second, and that is no reason to write every second.
+func (s *Service) noteUse(ctx context.Context, a Account) error {
+	now := s.clock.Now()
+	if a.UsedAt != nil && now.Sub(*a.UsedAt) < time.Hour {
+		return nil
+	}
+	a.UsedAt = &now
+	return s.store.Tx(ctx, func(tx Tx) error { return tx.PutAccount(ctx, a) })
+}
+
+// lapsed reports whether a site's enrolment has ended.
+func (s *Service) lapsed(ctx context.Context, site coldkeep.SiteID) (bool, error) {
+	if site == "" {
+		return false, nil
+	}
+	until, err := s.store.EnrolledUntil(ctx, site)
+	return until != nil && !s.clock.Now().Before(*until), err
 }
 
 // EnsureAccount makes the interface account of that name, or gives it this token

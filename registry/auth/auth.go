@@ -21,12 +21,26 @@ type Person struct {
 	Name         string
 	Username     string // lower case
 	Role         Role
-	Site         coldkeep.SiteID // "" for a role of the programme
+	Site         coldkeep.SiteID // where the person belongs first; "" for a role of the programme
+	Email        string          // "" when none was given
 	PasswordHash string
 	Active       bool
 	Failed       int        // failed sign-ins since the last good one
 	LockedUntil  *time.Time // absent: not locked
+	MustChange   bool       // the password was chosen by another, and is to be changed first
+	OneTimeUntil *time.Time // until when such a password opens; absent: no end
+	TOTPSecret   string     // base32; "" when codes are not set up
+	TOTPStep     int64      // the last half minute whose code was used
 	CreatedAt    time.Time
+
+	OneTime string // the password that was made for the person, told once and not kept
+}
+
+// Membership is one site that a person works in, and as what.
+type Membership struct {
+	Person string
+	Site   coldkeep.SiteID
+	Role   Role
 }
 
 // Principal is the person as one who acts.
@@ -40,8 +54,11 @@ type Account struct {
 	Name        string
 	TokenSHA256 string
 	Scopes      []string
+	Site        coldkeep.SiteID // the practice it acts for; "" the whole programme
 	Revoked     bool
+	CreatedBy   string
 	CreatedAt   time.Time
+	UsedAt      *time.Time // to the hour; absent: never
 }
 
 // Reader reads what is kept of people, accounts and devices. A missing row is
@@ -53,6 +70,18 @@ type Reader interface {
 	People(ctx context.Context, site coldkeep.SiteID) ([]Person, error)
 	AccountByToken(ctx context.Context, sha256 string) (Account, error)
 	AccountByName(ctx context.Context, name string) (Account, error)
+	AccountByID(ctx context.Context, id string) (Account, error)
+	Accounts(ctx context.Context, site coldkeep.SiteID) ([]Account, error)
+	AccountKeys(ctx context.Context, account string) ([]AccountKey, error)
+	Memberships(ctx context.Context, person string) ([]Membership, error) // by site
+	EnrolledUntil(ctx context.Context, site coldkeep.SiteID) (*time.Time, error)
+	Standing(ctx context.Context, signIn string) (Standing, error)
+	SignIns(ctx context.Context, person string) ([]SignIn, error) // that have not ended, the latest first
+	Passkeys(ctx context.Context, person string) ([]Passkey, error)
+	Passkey(ctx context.Context, id string) (Passkey, error)
+	RecoveryCodesLeft(ctx context.Context, person string) (int, error)
+	Identity(ctx context.Context, issuer, subject string) (person string, err error)
+	AllSites(ctx context.Context) ([]coldkeep.Site, error)
 	Device(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (coldkeep.Device, error)
 	Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Device, error)
 	Site(ctx context.Context, id coldkeep.SiteID) (coldkeep.Site, error)
@@ -69,7 +98,21 @@ type Tx interface {
 	UpdatePerson(ctx context.Context, p Person) error
 	CountAttempt(ctx context.Context, username string) (Person, error) // adds one to Failed
 	ResetAttempts(ctx context.Context, id string) error
+	PutMembership(ctx context.Context, m Membership, at time.Time) error // adds it, or changes its role
+	DeleteMembership(ctx context.Context, person string, site coldkeep.SiteID) error
+	InsertSignIn(ctx context.Context, s SignIn) error
+	TouchSignIn(ctx context.Context, id string, at time.Time) error
+	MoveSignIn(ctx context.Context, id string, site coldkeep.SiteID) error
+	EndSignIns(ctx context.Context, person, only, except string, at time.Time) (int64, error) // only "" is all
+	UseTOTPStep(ctx context.Context, person string, step int64) (bool, error)                 // false when it, or a later one, was used
+	PutRecoveryCodes(ctx context.Context, person string, sha256 []string) error               // in place of those there were
+	UseRecoveryCode(ctx context.Context, person, sha256 string, at time.Time) (bool, error)
+	PutPasskey(ctx context.Context, p Passkey) error
+	DeletePasskey(ctx context.Context, person, id string) error
+	InsertIdentity(ctx context.Context, issuer, subject, person string, at time.Time) error // ECONFLICT when the person has another there
 	PutAccount(ctx context.Context, a Account) error
+	InsertAccountKey(ctx context.Context, k AccountKey) error // ECONFLICT when the key is known
+	DeleteAccountKey(ctx context.Context, account, fingerprint string) error
 	PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error
 	SetDeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, key string) error
 	InsertClaim(ctx context.Context, c Claim) (isNew bool, err error)
@@ -88,19 +131,46 @@ type Store interface {
 type Service struct {
 	store   Store
 	clock   coldkeep.Clock
+	rules   Rules
 	params  argon2id.Params
 	decoy   string        // compared with when the username is unknown, so that both take as long
 	hashing chan struct{} // argon2id takes memory by design: only so many at once
 }
 
-// New returns the service.
-func New(store Store, clock coldkeep.Clock) (*Service, error) {
+// Rules are what a programme decides about sign-ins.
+type Rules struct {
+	Idle         time.Duration // after so long without use a sign-in ends; 0 is never
+	Longest      time.Duration // after so long it ends in any case; 0 is LongestSignIn
+	SecondFactor []Role        // who must have a second factor
+}
+
+// LongestSignIn is one long clinic day. It is not prolonged by use, so that a screen on
+// the wall asks for a person once a day.
+const LongestSignIn = 14 * time.Hour
+
+// New returns the service. At most one Rules may be given; without, sign-ins end after
+// LongestSignIn alone and nobody needs a second factor. EINVALID for a rule that is none.
+func New(store Store, clock coldkeep.Clock, rules ...Rules) (*Service, error) {
 	s := &Service{
-		store: store, clock: clock,
+		store: store, clock: clock, rules: Rules{Longest: LongestSignIn},
 		// OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes, 1 lane is
 		// its smallest setting, and fits the smallest server that a clinic may have.
 		params:  argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
 		hashing: make(chan struct{}, 4),
+	}
+	if len(rules) > 0 {
+		s.rules = rules[0]
+	}
+	if s.rules.Longest == 0 {
+		s.rules.Longest = LongestSignIn
+	}
+	if s.rules.Idle < 0 || s.rules.Longest < 0 {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "how long a sign-in lasts cannot be less than nothing")
+	}
+	for _, r := range s.rules.SecondFactor {
+		if !r.known() {
+			return nil, coldkeep.Errorf(coldkeep.EINVALID, "role %q, which is to have a second factor, is not known", r)
+		}
 	}
 	decoy, err := argon2id.CreateHash(rand.Text(), &s.params)
 	if err != nil {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,10 +26,16 @@ const (
 	maxPassword = 200
 )
 
-// NewPerson is what is asked for a new account.
+// oneTimeLife is how long a password that another has chosen opens: long enough to hand
+// it over after a weekend.
+const oneTimeLife = 3 * 24 * time.Hour
+
+// NewPerson is what is asked for a new account. Without a password one is made that opens
+// once.
 type NewPerson struct {
 	Name     string
 	Username string
+	Email    string
 	Password string
 	Role     Role
 	Site     coldkeep.SiteID
@@ -43,10 +50,15 @@ func (n *NewPerson) check() error {
 	if !validName(n.Username, "._@") {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Username: want letters a to z, digits, and - . _ @, at most 64.")
 	}
-	if c := utf8.RuneCountInString(n.Password); c < MinPassword || c > maxPassword {
-		return coldkeep.Errorf(coldkeep.EINVALID, "Password: want at least %d characters and at most %d.", MinPassword, maxPassword)
+	if n.Email = strings.TrimSpace(n.Email); n.Email != "" {
+		if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email || len(n.Email) > 200 {
+			return coldkeep.Errorf(coldkeep.EINVALID, "E-mail: %q is not an address.", n.Email)
+		}
 	}
-	if len(grants[n.Role]) == 0 || n.Role == system {
+	if err := checkPassword(n.Password); err != nil {
+		return err
+	}
+	if !n.Role.known() {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Role %q is not known.", n.Role)
 	}
 	if n.Role.Programme() && n.Site != "" {
@@ -54,6 +66,13 @@ func (n *NewPerson) check() error {
 	}
 	if !n.Role.Programme() && n.Site == "" {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Site: a %s belongs to one site; choose it.", n.Role.Title())
+	}
+	return nil
+}
+
+func checkPassword(password string) error {
+	if c := utf8.RuneCountInString(password); c < MinPassword || c > maxPassword {
+		return coldkeep.Errorf(coldkeep.EINVALID, "Password: want at least %d characters and at most %d.", MinPassword, maxPassword)
 	}
 	return nil
 }
@@ -84,7 +103,8 @@ func (s *Service) Setup(ctx context.Context, name, username, password string) (P
 	})
 }
 
-// AddPerson makes an account. EFORBIDDEN when by may not manage people there, or
+// AddPerson makes an account. A password that another person has chosen, or that was made
+// (OneTime), opens once and has to be changed. EFORBIDDEN when by may not manage people there, or
 // not people of that role; EINVALID when a field is wrong; ECONFLICT when the
 // username is taken.
 func (s *Service) AddPerson(ctx context.Context, by Principal, n NewPerson) (Person, error) {
@@ -105,6 +125,11 @@ func (s *Service) AddPerson(ctx context.Context, by Principal, n NewPerson) (Per
 }
 
 func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard func(Tx) error) (Person, error) {
+	oneTime := ""
+	if n.Password == "" {
+		oneTime = newSecret()[:20]
+		n.Password = oneTime
+	}
 	if err := n.check(); err != nil {
 		return Person{}, err
 	}
@@ -113,8 +138,12 @@ func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard f
 		return Person{}, err
 	}
 	p := Person{
-		ID: ulid.Make().String(), Name: n.Name, Username: n.Username, Role: n.Role, Site: n.Site,
-		PasswordHash: hash, Active: true, CreatedAt: s.clock.Now(),
+		ID: ulid.Make().String(), Name: n.Name, Username: n.Username, Email: n.Email, Role: n.Role, Site: n.Site,
+		PasswordHash: hash, Active: true, CreatedAt: s.clock.Now(), OneTime: oneTime,
+	}
+	if oneTime != "" || by.Role != system {
+		until := p.CreatedAt.Add(oneTimeLife)
+		p.MustChange, p.OneTimeUntil = true, &until
 	}
 	err = s.store.Tx(ctx, func(tx Tx) error {
 		if err := guard(tx); err != nil {
@@ -122,6 +151,11 @@ func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard f
 		}
 		if err := tx.InsertPerson(ctx, p); err != nil {
 			return err
+		}
+		if p.Site != "" {
+			if err := tx.PutMembership(ctx, Membership{p.ID, p.Site, p.Role}, p.CreatedAt); err != nil {
+				return err
+			}
 		}
 		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: by.ID, Who: by.Name, What: "person.add",
 			Subject: "person/" + p.ID, Site: p.Site, Detail: p.Username + " as " + string(p.Role)})
@@ -144,6 +178,11 @@ func (s *Service) SetActive(ctx context.Context, by Principal, id string, active
 		if err := tx.UpdatePerson(ctx, p); err != nil {
 			return err
 		}
+		if !active {
+			if _, err := tx.EndSignIns(ctx, p.ID, "", "", s.clock.Now()); err != nil {
+				return err
+			}
+		}
 		what := "person.close"
 		if active {
 			what = "person.open"
@@ -153,16 +192,29 @@ func (s *Service) SetActive(ctx context.Context, by Principal, id string, active
 	})
 }
 
-func (s *Service) managed(ctx context.Context, tx Tx, by Principal, id string) (Person, error) {
+// managed returns a person whom by may manage: at every site that the person works in,
+// since an account that was taken over would open them all.
+func (s *Service) managed(ctx context.Context, tx Reader, by Principal, id string) (Person, error) {
 	p, err := tx.Person(ctx, id)
 	if err != nil {
 		return Person{}, err
 	}
-	perm := ManagePeople
 	if p.Role.Programme() {
-		perm = ManageProgramme
+		return p, by.Require(ManageProgramme, "")
 	}
-	return p, by.Require(perm, p.Site)
+	if err := by.Require(ManagePeople, p.Site); err != nil {
+		return p, err
+	}
+	all, err := tx.Memberships(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	for _, m := range all {
+		if !by.May(ManagePeople, m.Site) {
+			return p, coldkeep.Errorf(coldkeep.EFORBIDDEN, "%s works at another site too. A state administrator manages this account.", p.Name)
+		}
+	}
+	return p, nil
 }
 
 // People lists the accounts that by may manage; EFORBIDDEN when by may manage none.
@@ -184,43 +236,6 @@ func (s *Service) Principal(ctx context.Context, id string) (Principal, error) {
 		return Principal{}, err
 	}
 	return p.Principal(), nil
-}
-
-// SignIn checks a password. EUNAUTHORIZED when username or password is wrong,
-// without saying which; ETOOMANY while the account is locked.
-func (s *Service) SignIn(ctx context.Context, username, password string) (Person, error) {
-	wrong := coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Username or password is wrong.")
-	username = strings.ToLower(strings.TrimSpace(username))
-	if len(username) > 64 || len(password) > 4*maxPassword {
-		return Person{}, wrong
-	}
-	// The attempt is counted before the password is looked at, so that many guesses
-	// at once count as many.
-	p, err := s.attempt(ctx, username)
-	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
-		if _, err := s.matches(ctx, password, s.decoy); err != nil {
-			return Person{}, err
-		}
-		return Person{}, wrong
-	}
-	if err != nil {
-		return Person{}, err
-	}
-	ok, err := s.matches(ctx, password, p.PasswordHash)
-	if err != nil {
-		return Person{}, err
-	}
-	if !ok || !p.Active {
-		return Person{}, wrong
-	}
-	err = s.store.Tx(ctx, func(tx Tx) error {
-		if err := tx.ResetAttempts(ctx, p.ID); err != nil {
-			return err
-		}
-		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: p.ID, Who: p.Name, What: "person.sign-in",
-			Subject: "person/" + p.ID, Site: p.Site})
-	})
-	return p, err
 }
 
 func (s *Service) attempt(ctx context.Context, username string) (Person, error) {

@@ -143,6 +143,17 @@ var scopeGrants = map[string][]Permission{
 	ScopeRecords:   {ExchangeRecords, SearchPatients, ViewPatients, EditPatients, RecordDoses},
 }
 
+// recording is what a practice may not do once its yearly enrolment has ended: to add to
+// patients' records. It may still look, lock a record for a patient who opts out, and keep
+// vaccine safe: alarms, holds and moving lots do not wait for paper.
+var recording = []Permission{EditPatients, RecordDoses, RecordExemptions, ImportPatients}
+
+// known reports whether a person may have the role.
+func (r Role) known() bool { return len(grants[r]) > 0 && r != system }
+
+// Scopes lists those that an interface account may have.
+func Scopes() []string { return []string{ScopeRecords, ScopeUnits, ScopeCollector} }
+
 // Principal is whoever acts: a person, an interface account, or the registry
 // itself. The zero Principal is nobody.
 type Principal struct {
@@ -150,8 +161,9 @@ type Principal struct {
 	Name     string
 	Username string
 	Role     Role
-	Site     coldkeep.SiteID // "" is every site
+	Site     coldkeep.SiteID // the one that is acted for; "" is every site
 	Scopes   []string        // of an interface account
+	Lapsed   bool            // the enrolment of Site has ended: nothing is recorded until it is renewed
 }
 
 // System is the registry itself at work, named for the trail.
@@ -164,9 +176,13 @@ func (p Principal) Known() bool { return p.ID != "" }
 
 // May reports whether p may do perm at site; site "" asks for the whole programme.
 func (p Principal) May(perm Permission, site coldkeep.SiteID) bool {
-	if !p.Known() || p.Site != "" && p.Site != site {
+	if !p.Known() || p.Site != "" && p.Site != site || p.Lapsed && slices.Contains(recording, perm) {
 		return false
 	}
+	return p.granted(perm)
+}
+
+func (p Principal) granted(perm Permission) bool {
 	if slices.Contains(grants[p.Role], perm) {
 		return true
 	}
@@ -189,6 +205,8 @@ func (p Principal) Require(perm Permission, site coldkeep.SiteID) error {
 		return coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Sign in first.")
 	case p.May(perm, site):
 		return nil
+	case p.Lapsed && p.granted(perm) && p.Site == site:
+		return coldkeep.Errorf(coldkeep.EFORBIDDEN, "The yearly enrolment of this site has ended. Records may be viewed; to record again, the site has to be enrolled for another year.")
 	case p.Role == "":
 		return coldkeep.Errorf(coldkeep.EFORBIDDEN, "interface account %q has no scope that allows %q", p.Name, perm)
 	}

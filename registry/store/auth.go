@@ -11,15 +11,16 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
-const personColumns = `id, name, username, role, site, password_hash, active, failed, locked_until, created_at`
+const personColumns = `id, name, username, role, site, password_hash, active, failed, locked_until, created_at, email, must_change, one_time_until, totp_secret, totp_step`
 
 func person(s scanner) (p auth.Person, err error) {
 	var site sql.NullString
-	var locked sql.NullInt64
-	var active, created int64
-	err = s.Scan(&p.ID, &p.Name, &p.Username, &p.Role, &site, &p.PasswordHash, &active, &p.Failed, &locked, &created)
-	p.Site, p.Active = coldkeep.SiteID(site.String), active != 0
-	p.LockedUntil, p.CreatedAt = database.NullTime(locked), database.Time(created)
+	var locked, oneTime sql.NullInt64
+	var active, created, must int64
+	err = s.Scan(&p.ID, &p.Name, &p.Username, &p.Role, &site, &p.PasswordHash, &active, &p.Failed, &locked, &created,
+		&p.Email, &must, &oneTime, &p.TOTPSecret, &p.TOTPStep)
+	p.Site, p.Active, p.MustChange = coldkeep.SiteID(site.String), active != 0, must != 0
+	p.LockedUntil, p.OneTimeUntil, p.CreatedAt = database.NullTime(locked), database.NullTime(oneTime), database.Time(created)
 	return p, err
 }
 
@@ -37,19 +38,22 @@ func (r rows) PersonByUsername(ctx context.Context, username string) (auth.Perso
 }
 
 func (r rows) People(ctx context.Context, site coldkeep.SiteID) ([]auth.Person, error) {
-	return list(ctx, r.q, person, `SELECT `+personColumns+` FROM people WHERE $1 = '' OR site = $1 ORDER BY name, id`, string(site))
+	return list(ctx, r.q, person, `SELECT `+personColumns+` FROM people WHERE $1 = '' OR site = $1 OR id IN (SELECT person FROM memberships WHERE site = $1) ORDER BY name, id`, string(site))
 }
 
 func (t *tx) InsertPerson(ctx context.Context, p auth.Person) error {
 	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "Username %q is taken.", p.Username),
-		`INSERT INTO people (`+personColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (username) DO NOTHING`,
+		`INSERT INTO people (`+personColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (username) DO NOTHING`,
 		p.ID, p.Name, p.Username, string(p.Role), sql.NullString{String: string(p.Site), Valid: p.Site != ""}, p.PasswordHash,
-		flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil), database.Millis(p.CreatedAt))
+		flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil), database.Millis(p.CreatedAt),
+		p.Email, flag(p.MustChange), database.NullMillis(p.OneTimeUntil), p.TOTPSecret, p.TOTPStep)
 }
 
 func (t *tx) UpdatePerson(ctx context.Context, p auth.Person) error {
-	return exec(ctx, t.q, gone, `UPDATE people SET name = $2, role = $3, password_hash = $4, active = $5, failed = $6, locked_until = $7 WHERE id = $1`,
-		p.ID, p.Name, string(p.Role), p.PasswordHash, flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil))
+	return exec(ctx, t.q, gone, `UPDATE people SET name = $2, role = $3, password_hash = $4, active = $5, failed = $6, locked_until = $7,
+		site = $8, email = $9, must_change = $10, one_time_until = $11, totp_secret = $12, totp_step = $13 WHERE id = $1`,
+		p.ID, p.Name, string(p.Role), p.PasswordHash, flag(p.Active), p.Failed, database.NullMillis(p.LockedUntil),
+		sql.NullString{String: string(p.Site), Valid: p.Site != ""}, p.Email, flag(p.MustChange), database.NullMillis(p.OneTimeUntil), p.TOTPSecret, p.TOTPStep)
 }
 
 func (t *tx) CountAttempt(ctx context.Context, username string) (auth.Person, error) {
@@ -61,12 +65,14 @@ func (t *tx) ResetAttempts(ctx context.Context, id string) error {
 	return exec(ctx, t.q, gone, `UPDATE people SET failed = 0, locked_until = NULL WHERE id = $1`, id)
 }
 
-const accountColumns = `id, name, token_sha256, scopes, revoked, created_at`
+const accountColumns = `id, name, token_sha256, scopes, revoked, created_at, site, created_by, used_at`
 
 func account(s scanner) (a auth.Account, err error) {
 	var scopes string
 	var revoked, created int64
-	err = s.Scan(&a.ID, &a.Name, &a.TokenSHA256, &scopes, &revoked, &created)
+	var used sql.NullInt64
+	err = s.Scan(&a.ID, &a.Name, &a.TokenSHA256, &scopes, &revoked, &created, &a.Site, &a.CreatedBy, &used)
+	a.UsedAt = database.NullTime(used)
 	a.Scopes, a.Revoked, a.CreatedAt = strings.Fields(scopes), revoked != 0, database.Time(created)
 	return a, err
 }
@@ -80,9 +86,9 @@ func (r rows) AccountByName(ctx context.Context, name string) (auth.Account, err
 }
 
 func (t *tx) PutAccount(ctx context.Context, a auth.Account) error {
-	return exec(ctx, t.q, gone, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256, scopes = excluded.scopes, revoked = excluded.revoked`,
-		a.ID, a.Name, a.TokenSHA256, strings.Join(a.Scopes, " "), flag(a.Revoked), database.Millis(a.CreatedAt))
+	return exec(ctx, t.q, gone, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256, scopes = excluded.scopes, revoked = excluded.revoked, site = excluded.site, used_at = excluded.used_at`,
+		a.ID, a.Name, a.TokenSHA256, strings.Join(a.Scopes, " "), flag(a.Revoked), database.Millis(a.CreatedAt), string(a.Site), a.CreatedBy, database.NullMillis(a.UsedAt))
 }
 
 const deviceColumns = `site, agent, secret_sha256, revoked, public_key`
