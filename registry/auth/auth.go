@@ -81,6 +81,7 @@ type Reader interface {
 	Passkey(ctx context.Context, id string) (Passkey, error)
 	RecoveryCodesLeft(ctx context.Context, person string) (int, error)
 	Identity(ctx context.Context, issuer, subject string) (person string, err error)
+	SiteKind(ctx context.Context, site coldkeep.SiteID) (string, error) // "provider", "school" …, an enrolment.Kind
 	AllSites(ctx context.Context) ([]coldkeep.Site, error)
 	Device(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID) (coldkeep.Device, error)
 	Devices(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Device, error)

@@ -155,6 +155,9 @@ func (s *Service) SetRole(ctx context.Context, by Principal, id string, site col
 		if _, err := tx.Site(ctx, site); err != nil {
 			return err
 		}
+		if err := fits(ctx, tx, role, site); err != nil {
+			return err
+		}
 		return tx.PutMembership(ctx, Membership{p.ID, site, role}, s.clock.Now())
 	})
 }

@@ -119,12 +119,16 @@ func (s *Service) AddPerson(ctx context.Context, by Principal, n NewPerson) (Per
 		if n.Site == "" {
 			return nil
 		}
-		_, err := tx.Site(ctx, n.Site)
-		return err
+		if _, err := tx.Site(ctx, n.Site); err != nil {
+			return err
+		}
+		return fits(ctx, tx, n.Role, n.Site)
 	})
 }
 
-func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard func(Tx) error) (Person, error) {
+// Prepare checks a new account and hashes its password, for whoever inserts it together
+// with something else. EINVALID when a field is wrong.
+func (s *Service) Prepare(ctx context.Context, by Principal, n NewPerson) (Person, error) {
 	oneTime := ""
 	if n.Password == "" {
 		oneTime = newSecret()[:20]
@@ -144,6 +148,31 @@ func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard f
 	if oneTime != "" || by.Role != system {
 		until := p.CreatedAt.Add(oneTimeLife)
 		p.MustChange, p.OneTimeUntil = true, &until
+	}
+	return p, nil
+}
+
+// fits is nil when a role may be had at a site. A school, a child care and a child-placing
+// agency see a subset without contact data (77 Ill. Adm. Code 689, App. A), so that is all
+// that anybody there may have.
+func fits(ctx context.Context, r Reader, role Role, site coldkeep.SiteID) error {
+	kind, err := r.SiteKind(ctx, site)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "school", "child-care", "child-placing":
+		if role != School {
+			return coldkeep.Errorf(coldkeep.EINVALID, "Role: people of a school, child care or child-placing agency have the role “%s” only.", School.Title())
+		}
+	}
+	return nil
+}
+
+func (s *Service) insert(ctx context.Context, by Principal, n NewPerson, guard func(Tx) error) (Person, error) {
+	p, err := s.Prepare(ctx, by, n)
+	if err != nil {
+		return Person{}, err
 	}
 	err = s.store.Tx(ctx, func(tx Tx) error {
 		if err := guard(tx); err != nil {

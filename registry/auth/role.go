@@ -126,7 +126,7 @@ var grants = map[Role][]Permission{
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass},
 	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
 	ViewOnly:  {View, SearchPatients, ViewPatients},
-	School:    {SearchPatients, ViewSubset, RecordExemptions},
+	School:    {SearchPatients, ViewSubset, RecordExemptions, ApplyForSite}, // a school enrols again every year, and has no other role
 	system:    {View, ManageStock, ManageUnits, NoteContext, EditPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},
 }
 

@@ -59,6 +59,10 @@ func (r rows) EnrolledUntil(ctx context.Context, site coldkeep.SiteID) (*time.Ti
 	}, "There is no site \""+string(site)+"\".", `SELECT enrolled_until FROM sites WHERE id = $1`, string(site))
 }
 
+func (r rows) SiteKind(ctx context.Context, site coldkeep.SiteID) (string, error) {
+	return one(ctx, r.q, text, "There is no site \""+string(site)+"\".", `SELECT kind FROM sites WHERE id = $1`, string(site))
+}
+
 func (r rows) AllSites(ctx context.Context) ([]coldkeep.Site, error) { return r.Sites(ctx) }
 
 const signInColumns = `id, person, site, method, strong, address, agent, at, seen_at, ended_at`

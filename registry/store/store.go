@@ -16,6 +16,7 @@ import (
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -76,6 +77,15 @@ func (s *Store) tx(ctx context.Context, do func(*tx) error) error {
 
 // Auth is the store as the auth package asks for it.
 func (s *Store) Auth() auth.Store { return authStore{s} }
+
+// Enrolment is the store as the enrolment package asks for it.
+func (s *Store) Enrolment() enrolment.Store { return enrolmentStore{s} }
+
+type enrolmentStore struct{ *Store }
+
+func (s enrolmentStore) Tx(ctx context.Context, do func(enrolment.Tx) error) error {
+	return s.tx(ctx, func(t *tx) error { return do(t) })
+}
 
 // Templog is the store as the templog package asks for it.
 func (s *Store) Templog() templog.Store { return templogStore{s} }
