@@ -13,8 +13,10 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
+	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/demo"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -53,6 +55,15 @@ type Config struct {
 	// TrustedOrigins are further origins ("https://host") whose pages may post
 	// forms, for a proxy that changes the Host header.
 	TrustedOrigins []string
+	// TrustedProxies are the addresses, or ranges, of proxies whose word for where a request
+	// comes from is taken.
+	TrustedProxies []string
+	// Origin is where people come to, such as "https://coldkeep.example"; "" takes it from
+	// each request.
+	Origin string
+	// SignIn are the rules about sign-ins, Provider a state's identity provider.
+	SignIn   auth.Rules
+	Provider *auth.Provider
 }
 
 // Registry is an open registry.
@@ -60,7 +71,9 @@ type Registry struct {
 	db      *database.DB
 	clock   coldkeep.Clock
 	log     *slog.Logger
+	store   *store.Store
 	auth    *auth.Service
+	enrol   *enrolment.Service
 	templog *templog.Service
 	stock   *inventory.Service
 	handler http.Handler
@@ -98,10 +111,18 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	// People sign in by the machine's clock, however fast a demo's runs.
-	if r.auth, err = auth.New(st.Auth(), coldkeep.RealClock{}); err != nil {
+	r.store = st
+	// People sign in by the machine's clock, however fast a demo's runs, and so do
+	// enrolments end and entries of the audit stand.
+	wall := coldkeep.RealClock{}
+	if r.auth, err = auth.New(st.Auth(), wall, c.SignIn); err != nil {
 		return err
 	}
+	r.enrol = enrolment.New(st.Enrolment(), r.auth, wall)
+	if err := r.enrol.EnsureTexts(ctx); err != nil {
+		return err
+	}
+	look := review.New(st, wall)
 	r.templog = templog.New(st.Templog(), c.Clock)
 	r.stock = inventory.New(st.Inventory(), c.Clock)
 	if c.CollectorToken != "" {
@@ -110,9 +131,10 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		}
 	}
 	screens, err := web.New(web.Config{
-		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Trail: st, Sessions: st.Sessions(),
+		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
+		TrustedProxies: c.TrustedProxies, Origin: c.Origin, Provider: c.Provider,
 	})
 	if err != nil {
 		return err
@@ -201,7 +223,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets, phone)
+	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets, phone)
 }
 
 // DemoPhonePath is the path of FurnishDemo's phone.

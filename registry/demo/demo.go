@@ -12,6 +12,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -20,6 +21,7 @@ import (
 // checks, that the screens use.
 type Services struct {
 	Auth      *auth.Service
+	Enrolment *enrolment.Service
 	Templog   *templog.Service
 	Inventory *inventory.Service
 	Clock     coldkeep.Clock
@@ -47,7 +49,12 @@ var people = []Person{
 	{Name: "Marcus Bell", Username: "marcus", Password: "lakeside-nurse-demo", Role: string(auth.Nurse), Site: "lakeside"},
 	{Name: "Ines Okafor", Username: "ines", Password: "northgate-manager", Role: string(auth.PracticeManager), Site: "northgate"},
 	{Name: "Peter Lund", Username: "peter", Password: "lakeside-view-only", Role: string(auth.ViewOnly), Site: "lakeside"},
+	{Name: "Joan Ferreira", Username: "joan", Password: "lakeside-front-desk", Role: string(auth.FrontDesk), Site: "lakeside"},
+	{Name: "Nadia Rahman", Username: "nadia", Password: "northgate-nurse-demo", Role: string(auth.Nurse), Site: "northgate"},
+	{Name: "Grace Lindqvist", Username: "grace", Password: "maple-school-nurse", Role: string(auth.School), Site: "maple"},
 	{Name: "Ruth Castellano", Username: "ruth", Password: "vfc-coordinator", Role: string(auth.VFCCoordinator)},
+	{Name: "Walter Nkemelu", Username: "walter", Password: "state-auditor-demo", Role: string(auth.Auditor)},
+	{Name: "Elena Novak", Username: "elena", Password: "state-epi-demo", Role: string(auth.StateEpi)},
 	{Name: "Sam Abara", Username: "sam", Password: "state-admin-demo", Role: string(auth.StateAdmin)},
 }
 

@@ -48,23 +48,6 @@ func (s *server) addSite(c *gin.Context) {
 	s.done(c, "/admin", "The site has been added.", err)
 }
 
-func (s *server) addPerson(c *gin.Context) {
-	_, err := s.Auth.AddPerson(c.Request.Context(), principal(c), auth.NewPerson{
-		Name: c.PostForm("name"), Username: c.PostForm("username"), Password: c.PostForm("password"),
-		Role: auth.Role(c.PostForm("role")), Site: coldkeep.SiteID(c.PostForm("site")),
-	})
-	s.done(c, "/admin", "The account has been made. Hand the password over in person.", err)
-}
-
-func (s *server) setPerson(c *gin.Context) {
-	open := c.PostForm("active") == "yes"
-	word := "The account has been closed."
-	if open {
-		word = "The account has been opened."
-	}
-	s.done(c, "/admin", word, s.Auth.SetActive(c.Request.Context(), principal(c), c.Param("id"), open))
-}
-
 type adminSitePage struct {
 	Site        coldkeep.Site
 	Loc         *time.Location

@@ -52,6 +52,10 @@ func functions(static *assets) template.FuncMap {
 		"minutesOf":    func(seconds int) int { return seconds / 60 },
 		"joined":       joinedWords,
 		"join":         strings.Join,
+		"calendar":     calendar,
+		"tail":         func(id string) string { return id[max(0, len(id)-6):] },
+		"next":         func(n int64) int64 { return n + 1 },
+		"qrbox":        func(n int) int { return n + 8 }, // with a quiet zone of four squares around (ISO/IEC 18004)
 		"args":         func(a ...any) []any { return a },
 		"agentPath":    func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
 	}
@@ -334,4 +338,17 @@ func joinedWords(how string) string {
 		return "placed during open excursion"
 	}
 	return "stood in the unit"
+}
+
+// calendar is the day of a time in UTC, as accounts and enrolments are kept by.
+func calendar(v any) string {
+	switch t := v.(type) {
+	case time.Time:
+		return t.UTC().Format("Jan 2, 2006")
+	case *time.Time:
+		if t != nil {
+			return t.UTC().Format("Jan 2, 2006")
+		}
+	}
+	return ""
 }

@@ -50,8 +50,8 @@ func (s *server) live(c *gin.Context) {
 		case <-ctx.Done():
 			return
 		case <-check.C:
-			if _, err := s.Auth.Principal(ctx, who.ID); err != nil {
-				return // the account has been closed
+			if r, err := s.resume(ctx, true); err != nil || !r.Known() || r.Site != who.Site {
+				return // the sign-in has ended, or is for another site now
 			}
 		case <-beat.C:
 			ok = send("event: here\ndata:\n\n")

@@ -50,14 +50,19 @@ type page struct {
 	Title  string
 	Nav    string // the part of the menu that is lit
 	Person auth.Principal
-	Flash  *flash
-	Banner *banner // absent on pages for nobody
+	// Open is that the person may use everything: nothing has to be done first.
+	Open    bool
+	Renew   *renewal          // what there is to say about the yearly enrolment
+	MySites []auth.Membership // absent for who works at one site
+	Flash   *flash
+	Banner  *banner // absent on pages for nobody
 	// Unheard are sites whose alarms nobody is told about, with the reason.
 	Unheard []unheardSite
 	Path    string // of this page, to come back to after a form
 	Sites   map[coldkeep.SiteID]coldkeep.Site
 	Zones   map[coldkeep.SiteID]*time.Location
 	Now     time.Time
+	Wall    time.Time // the machine's clock, which people's accounts and enrolments run by
 	Data    any
 
 	sent *sentForm // a form that was refused, to be shown as it was filled in
@@ -120,11 +125,14 @@ const bannerUnits = 3
 // render writes a page for the person who is signed in.
 func (s *server) render(c *gin.Context, status int, name string, p *page) {
 	ctx := c.Request.Context()
-	p.Person, p.Now = principal(c), s.Clock.Now()
+	p.Person, p.Now, p.Wall = principal(c), s.Clock.Now(), time.Now()
 	if p.Path == "" {
 		p.Path = c.Request.URL.RequestURI()
 	}
-	if p.Person.Known() {
+	in := resumed(c)
+	p.Open = in.Known() && in.Todo == ""
+	if p.Open {
+		p.Renew = renewalOf(in, time.Now())
 		if err := s.furnish(ctx, p); err != nil {
 			s.Log.Error("registry page", "page", name, "err", err)
 			c.String(http.StatusInternalServerError, "An internal error has occurred. It has been logged.")
@@ -150,13 +158,21 @@ func (s *server) render(c *gin.Context, status int, name string, p *page) {
 
 // furnish adds what every page of a person shows.
 func (s *server) furnish(ctx context.Context, p *page) error {
-	sites, err := s.Templog.Sites(ctx, p.Person)
+	sites, err := s.Auth.Sites(ctx, p.Person)
 	if err != nil {
 		return err
 	}
 	p.Sites, p.Zones = map[coldkeep.SiteID]coldkeep.Site{}, map[coldkeep.SiteID]*time.Location{}
 	for _, site := range sites {
 		p.Sites[site.ID], p.Zones[site.ID] = site, zone(site)
+	}
+	if p.Person.Site != "" {
+		if p.MySites, err = s.Auth.MySites(ctx, p.Person); err != nil {
+			return err
+		}
+	}
+	if !p.Person.Anywhere(auth.View) {
+		return nil // alerts are of units, and those are not this person's
 	}
 	units, err := s.Templog.Units(ctx, p.Person)
 	if err != nil {
@@ -178,6 +194,24 @@ func (s *server) furnish(ctx context.Context, p *page) error {
 		p.Banner.Units = p.Banner.Units[:bannerUnits]
 	}
 	return nil
+}
+
+// renewal is what every page says about a practice's yearly enrolment.
+type renewal struct {
+	Ended bool
+	Days  int // left
+	On    time.Time
+	May   bool // the person may renew it
+}
+
+// remindBefore is how long before its end people are reminded of an enrolment.
+const remindBefore = 60 * 24 * time.Hour
+
+func renewalOf(in auth.Resumed, now time.Time) *renewal {
+	if in.EndsAt == nil || in.Site == "" || now.Before(in.EndsAt.Add(-remindBefore)) {
+		return nil
+	}
+	return &renewal{Ended: in.Lapsed, Days: int(in.EndsAt.Sub(now).Hours() / 24), On: *in.EndsAt, May: in.May(auth.ApplyForSite, in.Site)}
 }
 
 // zone is the clinic's time zone; a name that this machine does not know is UTC.

@@ -29,7 +29,7 @@ type sentForm struct {
 func (s *server) keepForm(c *gin.Context) {
 	f := sentForm{Action: c.Request.URL.Path, Values: url.Values{}}
 	for name, values := range c.Request.PostForm {
-		if name != "password" {
+		if !secretField[name] {
 			f.Values[name] = values
 		}
 	}
@@ -37,6 +37,9 @@ func (s *server) keepForm(c *gin.Context) {
 		s.sessions.Put(c.Request.Context(), formKey, string(b))
 	}
 }
+
+// secretField are fields that are never kept.
+var secretField = map[string]bool{"password": true, "old": true, "new": true, "again": true, "code": true}
 
 // takeForm returns the form that was kept, nil for none, and lets go of it.
 func (s *server) takeForm(c *gin.Context) *sentForm {

@@ -17,7 +17,9 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -47,6 +49,8 @@ type Config struct {
 	Auth           *auth.Service
 	Templog        *templog.Service
 	Inventory      *inventory.Service
+	Enrolment      *enrolment.Service
+	Review         *review.Service
 	Trail          Trail
 	Sessions       scs.CtxStore
 	Readings       Readings
@@ -60,6 +64,15 @@ type Config struct {
 	Log            *slog.Logger
 	SecureCookies  bool
 	TrustedOrigins []string
+
+	// Origin is where people come to, such as "https://coldkeep.example", which passkeys and
+	// the identity provider need to know; "" takes it from the request.
+	Origin string
+	// Provider is a state's identity provider; absent: people sign in here.
+	Provider *auth.Provider
+	// TrustedProxies are the addresses, or ranges, of proxies whose word for where a request
+	// comes from is taken. Without any, that is who has connected.
+	TrustedProxies []string
 }
 
 // Trail is the audit trail: read by a page, and added to when an alert, which the
@@ -72,27 +85,36 @@ type Trail interface {
 type server struct {
 	Config
 	sessions *scs.SessionManager
+	guard    *http.CrossOriginProtection
+	limits   limits
 	pages    pages
 	static   *assets
 	lost     patience
 }
 
-// sessionLife is one long clinic day. It is not prolonged by use, so that a screen
-// on the wall asks for a person once a day.
-const sessionLife = 14 * time.Hour
+// Screens are the screens as one handler.
+type Screens struct {
+	*server
+	handler http.Handler
+}
 
-// New returns the screens. EINVALID when an origin is none.
-func New(c Config) (http.Handler, error) {
+// ServeHTTP implements http.Handler.
+func (s *Screens) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// New returns the screens. EINVALID when an origin or a proxy is none.
+func New(c Config) (*Screens, error) {
 	if c.Readings == nil {
 		c.Readings = away{}
 	}
 	if c.Inbox == nil {
 		c.Inbox = away{}
 	}
-	s := &server{Config: c, sessions: scs.New()}
+	s := &server{Config: c, sessions: scs.New(), limits: newLimits()}
 	s.sessions.Store = c.Sessions
 	s.sessions.HashTokenInStore = true
-	s.sessions.Lifetime = sessionLife
+	// How long one lasts without use is the sign-in's to say (auth.Rules): what a page asks
+	// by itself is no use, and scs cannot tell it apart.
+	s.sessions.Lifetime = c.Auth.Rules().Longest
 	s.sessions.Cookie.Name = "coldkeep_session"
 	s.sessions.Cookie.HttpOnly = true
 	s.sessions.Cookie.SameSite = http.SameSiteLaxMode
@@ -110,10 +132,18 @@ func New(c Config) (http.Handler, error) {
 			return nil, coldkeep.Errorf(coldkeep.EINVALID, "trusted origin %q: want scheme://host", o)
 		}
 	}
+	if u, err := url.Parse(c.Origin); c.Origin != "" && (err != nil || u.Host == "" || u.Path != "" || u.Scheme != "http" && u.Scheme != "https") {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "origin %q: want scheme://host", c.Origin)
+	}
+	s.guard = guard
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "This form was sent from another site and has been refused.", http.StatusForbidden)
 	}))
-	return guard.Handler(s.engine()), nil
+	e := s.engine()
+	if err := e.SetTrustedProxies(c.TrustedProxies); err != nil {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "trusted proxy: want addresses or ranges such as 10.0.0.0/8")
+	}
+	return &Screens{server: s, handler: guard.Handler(e)}, nil
 }
 
 // away stands for a collector that is not there.
@@ -140,14 +170,19 @@ func (s *server) engine() *gin.Engine {
 	e.NoMethod(func(c *gin.Context) { c.String(http.StatusMethodNotAllowed, "Method not allowed.") })
 
 	e.GET("/static/*path", s.static.serve)
-	e.GET("/setup", s.setupForm)
-	e.POST("/setup", limited, s.setup)
-	e.GET("/signin", s.signInForm)
-	e.POST("/signin", limited, s.signIn)
+	s.signRoutes(e.Group("/", limited))
+	s.applyRoutes(e.Group("/", limited))
 
 	in := e.Group("/", s.signedIn, limited)
-	in.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/units") })
+	in.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, landing(principal(c))) })
+	in.GET("/banner", func(c *gin.Context) { s.render(c, http.StatusOK, "banner", &page{Title: "Alerts"}) })
 	in.POST("/signout", s.signOut)
+	s.accountRoutes(in)
+	s.peopleRoutes(in)
+	s.policyRoutes(in)
+	s.enrolmentRoutes(in)
+	s.interfaceRoutes(in)
+	s.auditRoutes(in)
 	in.GET("/units", s.units)
 	in.GET("/units/:id", s.unit)
 	in.GET("/units/:id/data.json", s.unitData)
@@ -170,8 +205,6 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/devices/claims/refuse", s.refuseClaim)
 	in.GET("/admin", s.admin)
 	in.POST("/admin/sites", s.addSite)
-	in.POST("/admin/people", s.addPerson)
-	in.POST("/admin/people/:id", s.setPerson)
 	in.GET("/admin/sites/:site", s.adminSite)
 	in.POST("/admin/sites/:site/units", s.addUnit)
 	in.GET("/admin/sites/:site/units/:id", s.adminUnit)
@@ -208,11 +241,6 @@ func secured(c *gin.Context) {
 	h.Set("Cache-Control", "no-store")
 }
 
-const (
-	personKey    = "person"
-	principalKey = "principal"
-)
-
 // session loads the session of the cookie. scs's own middleware wraps the response
 // in a writer that cannot be flushed, so commit is called where a session changes.
 func (s *server) session(c *gin.Context) {
@@ -228,6 +256,7 @@ func (s *server) session(c *gin.Context) {
 		return
 	}
 	c.Request = c.Request.WithContext(ctx)
+	c.Request = c.Request.WithContext(audit.WithOrigin(ctx, s.originOf(c)))
 }
 
 // commit keeps what has changed in the session, and must come before the answer.
@@ -245,40 +274,6 @@ func (s *server) commit(c *gin.Context) error {
 	}
 	c.Header("Cache-Control", "no-store")
 	return nil
-}
-
-// signedIn lets only people in; others are sent to sign in and come back after.
-func (s *server) signedIn(c *gin.Context) {
-	id := s.sessions.GetString(c.Request.Context(), personKey)
-	p, err := auth.Principal{}, error(nil)
-	if id != "" {
-		if p, err = s.Auth.Principal(c.Request.Context(), id); err != nil && coldkeep.ErrorCode(err) != coldkeep.EUNAUTHORIZED {
-			s.fail(c, err)
-			return
-		}
-	}
-	if p.Known() {
-		c.Set(principalKey, p)
-		return
-	}
-	if c.Request.Method != http.MethodGet || c.FullPath() == "/live" || c.FullPath() == "/units/:id/data.json" {
-		c.Abort()
-		c.String(http.StatusUnauthorized, "Sign in first.")
-		return
-	}
-	target := "/signin"
-	if c.Request.URL.Path != "/" {
-		target += "?next=" + url.QueryEscape(c.Request.URL.RequestURI())
-	}
-	c.Abort()
-	c.Redirect(http.StatusSeeOther, target)
-}
-
-// principal is who is signed in; nobody outside of signedIn.
-func principal(c *gin.Context) auth.Principal {
-	v, _ := c.Get(principalKey)
-	p, _ := v.(auth.Principal)
-	return p
 }
 
 func (s *server) recovered(c *gin.Context) {

@@ -19,7 +19,9 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -114,7 +116,7 @@ func serve(t *testing.T) *site {
 	}
 	s := &site{t: t, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
 		log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
-	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Trail: st, Sessions: st.Sessions(),
+	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.again()
 	return s

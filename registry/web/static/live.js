@@ -108,7 +108,11 @@
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(silence) });
+      // A page without live parts of its own asks for the banner alone: to open a record
+      // again would be one more look at it in the trail.
+      const where = document.querySelector("main [data-live]") ? location.href : "/banner";
+      const answer = await fetch(where, { headers: { Accept: "text/html", "X-Coldkeep-Live": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(silence) });
+      if (answer.status === 401) { location.reload(); return; }
       if (answer.redirected && new URL(answer.url).pathname === "/signin") { location.reload(); return; }
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
