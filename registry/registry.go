@@ -140,7 +140,8 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock}))
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux
 

@@ -25,8 +25,10 @@ type registryCmd struct {
 	DeviceBroker       string   `help:"Broker address that devices are told when they are let in." env:"COLDKEEP_DEVICE_BROKER"`
 	SecureCookies      bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin      []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
-	Demo               bool     `help:"Furnish two invented clinics and print the passwords."`
-	DemoSecrets        string   `help:"Folder for the demo devices' passwords, one file a device." default:"" placeholder:"DIR"`
+	signInFlags        `embed:""`
+
+	Demo        bool   `help:"Furnish two invented clinics and print the passwords."`
+	DemoSecrets string `help:"Folder for the demo devices' passwords, one file a device." default:"" placeholder:"DIR"`
 }
 
 // Run runs the registry alone.
@@ -45,6 +47,9 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		db = filepath.Join(cmd.Data, "registry.db")
 	}
 	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Broker: cmd.DeviceBroker}
+	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
 	if cmd.CollectorURL != "" {
 		apiToken, err := readSecret(cmd.APITokenFile)
 		if err != nil {

@@ -34,6 +34,7 @@ type upCmd struct {
 
 	DeviceBroker string `help:"Broker address that devices are told when they are let in; by default the one here." env:"COLDKEEP_DEVICE_BROKER"`
 
+	signInFlags  `embed:""`
 	mqttTLSFlags `embed:""`
 	brokerFlags  `embed:""`
 	storesFlags  `embed:""`
@@ -77,9 +78,13 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	if dbRegistry == "" {
 		dbRegistry = filepath.Join(data, "registry.db")
 	}
-	reg, err := registry.Open(ctx, registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken,
+	cfg := registry.Config{Database: dbRegistry, Clock: clock, Log: log, CollectorToken: collectorToken,
 		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late,
-		Devices: late, Latest: late, Verdicts: late, Channels: late, Broker: cmd.deviceBroker()})
+		Devices: late, Latest: late, Verdicts: late, Channels: late, Broker: cmd.deviceBroker()}
+	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
+	reg, err := registry.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

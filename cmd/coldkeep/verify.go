@@ -27,6 +27,10 @@ type verifyCmd struct {
 	Database string `help:"PostgreSQL URL of the collector's book, in place of the SQLite file." env:"COLDKEEP_COLLECTOR_DATABASE"`
 	Temp     string `help:"Folder for what memory does not hold, about 50 bytes a reading of one device; empty: the system's." placeholder:"DIR"`
 
+	Audit            bool   `help:"Verify the registry's audit trail in place of the temperature log."`
+	RegistryDatabase string `help:"PostgreSQL URL of the registry, in place of the SQLite file." env:"COLDKEEP_REGISTRY_DATABASE"`
+	Anchor           string `help:"File with the output of an earlier verify --audit that was kept elsewhere: what it saw must still be there." placeholder:"FILE"`
+
 	storesFlags `embed:""`
 }
 
@@ -40,6 +44,12 @@ type summaryLine struct {
 // Run verifies what is stored, prints a line a finding and a summary, and answers
 // no when the log is not whole.
 func (cmd *verifyCmd) Run(ctx context.Context, std streams) (err error) {
+	if cmd.Audit {
+		return cmd.verifyAudit(ctx, std)
+	}
+	if cmd.Anchor != "" {
+		return coldkeep.Errorf(coldkeep.EINVALID, "--anchor is of the audit trail: it needs --audit")
+	}
 	scope, err := cmd.scope()
 	if err != nil {
 		return err

@@ -25,7 +25,10 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -46,6 +49,19 @@ type Config struct {
 	Log       *slog.Logger
 	Broker    string         // address that accepted devices connect to; "" is not told
 	Clock     coldkeep.Clock // of the services; the machine's when nil
+
+	Enrolment *enrolment.Service
+	Review    *review.Service
+	People    People // absent: interface accounts alone may call
+	// Proxies are the addresses, or ranges, of proxies whose word for where a request comes
+	// from is taken.
+	Proxies []string
+}
+
+// People says whose session of the screens a request carries. Nobody is the zero
+// Principal; a request that a page of another site has sent is EFORBIDDEN.
+type People interface {
+	Person(r *http.Request) (auth.Principal, context.Context, error)
 }
 
 // maxWait is the longest long-poll, in seconds.
@@ -68,6 +84,11 @@ func (s *server) engine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
+	// Nobody's word is taken for where a request comes from when the list is not one: the
+	// screens have refused to start with it by then.
+	if err := e.SetTrustedProxies(s.Proxies); err != nil {
+		s.Log.Error("registry api: trusted proxies", "err", err)
+	}
 	e.Use(s.recovered)
 	e.NoRoute(func(c *gin.Context) {
 		s.problem(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "there is no call %s", c.Request.URL.Path))
@@ -77,6 +98,8 @@ func (s *server) engine() *gin.Engine {
 	})
 	e.GET("/api/openapi.json", s.describe)
 	v1 := e.Group("/api/v1", s.signedIn)
+	s.accountRoutes(v1)
+	s.auditRoutes(v1)
 	v1.GET("/mirror", s.mirror)
 	v1.POST("/temperature-log/intervals", s.post(2<<20, s.intervals))
 	v1.POST("/excursions", s.post(64<<10, s.excursion))
@@ -111,13 +134,29 @@ func (s *server) describe(c *gin.Context) {
 
 const principalKey = "principal"
 
+// signedIn lets in interface accounts by their bearer token, and people by the session of
+// their browser, with the permissions that they have on the screens.
 func (s *server) signedIn(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
-	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		token = ""
+	ctx := c.Request.Context()
+	var p auth.Principal
+	var err error
+	if c.GetHeader("Authorization") == "" && s.People != nil {
+		if p, ctx, err = s.People.Person(c.Request); err != nil {
+			s.problem(c, err)
+			return
+		}
 	}
-	p, err := s.Auth.Account(c.Request.Context(), strings.TrimSpace(token))
+	o := audit.OriginOf(ctx)
+	o.Address, o.Agent = c.ClientIP(), audit.AgentClass(c.GetHeader("User-Agent"))
+	c.Request = c.Request.WithContext(audit.WithOrigin(ctx, o))
+	if !p.Known() {
+		scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			token = ""
+		}
+		p, err = s.Auth.Account(ctx, strings.TrimSpace(token))
+	}
 	if err != nil {
 		if coldkeep.ErrorCode(err) == coldkeep.EUNAUTHORIZED {
 			c.Header("WWW-Authenticate", `Bearer realm="coldkeep"`)

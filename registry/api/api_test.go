@@ -16,7 +16,9 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -69,7 +71,8 @@ func serve(t testing.TB, where string) *client {
 		Expires: "2027-06-30", Funding: inventory.Public, DosesOnHand: 10}, "fridge", noon.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883"}))
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
 	return c

@@ -44,6 +44,10 @@ var sites = []coldkeep.Site{
 	{ID: "northgate", Name: "Northgate Pediatrics", VFCPIN: "108853", TimeZone: "America/Chicago"},
 }
 
+// school is the demo's school. It has no units, so it is in the registry for its people
+// alone.
+var school = coldkeep.Site{ID: "maple", Name: "Maple Street School", TimeZone: "America/Chicago"}
+
 var people = []Person{
 	{Name: "Dana Whitfield", Username: "dana", Password: "lakeside-manager", Role: string(auth.PracticeManager), Site: "lakeside"},
 	{Name: "Marcus Bell", Username: "marcus", Password: "lakeside-nurse-demo", Role: string(auth.Nurse), Site: "lakeside"},
@@ -112,7 +116,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start}
-	for _, step := range []func() error{f.sites, f.people, func() error { return f.devices(secrets) }, f.units, f.lots, func() error { return f.onCall(phone) }} {
+	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -145,7 +149,8 @@ func (f furnisher) sites() error {
 			return err
 		}
 	}
-	return nil
+	return f.s.Enrolment.EnsureSite(f.ctx, f.by, enrolment.SiteEnrolment{Site: school, Kind: enrolment.School,
+		Street: "400 Maple Street", City: "Springfield", State: "IL", ZIP: "62701"})
 }
 
 func (f furnisher) onCall(phone string) error {
@@ -174,6 +179,35 @@ func (f furnisher) people() error {
 		_, err := f.s.Auth.AddPerson(f.ctx, f.by, auth.NewPerson{Name: p.Name, Username: p.Username, Password: p.Password,
 			Role: auth.Role(p.Role), Site: coldkeep.SiteID(p.Site)})
 		if err := there(err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// policies has the demo's people accept the texts in advance, so that a newcomer comes
+// straight to the screens.
+func (f furnisher) policies() error {
+	all, err := f.s.Auth.People(f.ctx, f.by)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if !slices.ContainsFunc(people, func(d Person) bool { return d.Username == p.Username }) {
+			continue
+		}
+		pending, err := f.s.Enrolment.Pending(f.ctx, p.Principal())
+		if err != nil {
+			return err
+		}
+		if len(pending) == 0 {
+			continue
+		}
+		versions := map[enrolment.PolicyKind]int64{}
+		for _, t := range pending {
+			versions[t.Kind] = t.Version
+		}
+		if err := f.s.Enrolment.Accept(f.ctx, p.Principal(), versions); err != nil {
 			return err
 		}
 	}

@@ -154,6 +154,29 @@ func (s *Service) decide(ctx context.Context, tx Tx, by auth.Principal, a Applic
 	return tx.Audit(ctx, e)
 }
 
+// EnsureSite puts a site in that nobody has applied for, as for a demo, and leaves one that
+// is there as it is. EFORBIDDEN when by may not manage the programme.
+func (s *Service) EnsureSite(ctx context.Context, by auth.Principal, e SiteEnrolment) error {
+	if err := by.Require(auth.ManageProgramme, ""); err != nil {
+		return err
+	}
+	if _, err := s.store.SiteEnrolment(ctx, e.ID); coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
+		return err
+	}
+	return s.store.Tx(ctx, func(tx Tx) error {
+		if _, err := tx.BumpMirror(ctx); err != nil {
+			return err
+		}
+		if err := tx.InsertSite(ctx, e.Site); err != nil {
+			return err
+		}
+		if err := tx.PutEnrolment(ctx, e); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, s.entry(by, "site.add", "site/"+string(e.ID), e.ID, e.Name))
+	})
+}
+
 // SetEnd says until when a site is enrolled, as for one from before enrolment was kept.
 // EFORBIDDEN when by does not decide about sites, ENOTFOUND.
 func (s *Service) SetEnd(ctx context.Context, by auth.Principal, site coldkeep.SiteID, until *time.Time) error {

@@ -181,7 +181,7 @@ func TestRefusedFormsKeepTheirInput(t *testing.T) {
 			[]string{`value="Menveo &lt;II&gt;"`, `value="A1"`, `value="2031-01-31"`, `<option value="private" selected="">`}},
 		"/lots/" + lot + "/doses":                            {"/lots", url.Values{"doses": {"-1"}, "reason": {"Counted twice"}}, []string{`value="Counted twice"`, `<details id="c-` + lot + `" open="">`}},
 		"/holds/h1/lots/" + lot:                              {"/lots", url.Values{"outcome": {"burnt"}, "reason": {"Letter 17"}}, []string{`value="Letter 17"`, `<details id="d-h1-` + lot + `" open="">`}},
-		"/admin/people":                                      {"/admin", url.Values{"name": {"Nora"}, "username": {"no ra"}, "password": {password}, "role": {"nurse"}, "site": {"lakeside"}}, []string{`value="Nora"`, `value="no ra"`}},
+		"/admin/people":                                      {"/admin/people", url.Values{"name": {"Nora"}, "username": {"no ra"}, "password": {password}, "role": {"nurse"}, "site": {"lakeside"}}, []string{`value="Nora"`, `value="no ra"`}},
 		"/admin/sites/lakeside/on-call":                      {"/admin/sites/lakeside", url.Values{"emails": {"a@b.example\r\nnobody"}, "repeat": {"5"}}, []string{"a@b.example\nnobody</textarea>"}},
 		"/units/lakeside-fridge/contexts":                    {"/units/lakeside-fridge", url.Values{"kind": {"transport"}, "from": {"2031-01-01T08:00"}, "note": {"To the other clinic"}}, []string{`value="To the other clinic"`, `<option value="transport" selected="">`}},
 		"/admin/sites/lakeside/calibrations":                 {"/admin/sites/lakeside", url.Values{"agent": {"pi-1"}, "probe": {"p"}, "correction": {"0 -0.1\n5 warm"}, "certificate": {"K 17"}}, []string{}},
