@@ -217,7 +217,7 @@ func (s *server) newPasskey(c *gin.Context) {
 // since the body is the authenticator's.
 func (s *server) addPasskey(c *gin.Context) {
 	ctx := c.Request.Context()
-	session := s.sessions.PopString(ctx, "new-passkey")
+	session := s.take(c, "new-passkey")
 	answer, err := io.ReadAll(c.Request.Body)
 	if err != nil {
 		s.jsonFail(c, coldkeep.Errorf(coldkeep.EINVALID, "The answer is too long."))

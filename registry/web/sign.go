@@ -199,6 +199,19 @@ func (s *server) keep(c *gin.Context, key string, value []byte) error {
 	return s.commit(c)
 }
 
+// take takes something out of the session that is good once, whatever comes of it.
+func (s *server) take(c *gin.Context, key string) string {
+	v := s.sessions.PopString(c.Request.Context(), key)
+	if v == "" {
+		return ""
+	}
+	if err := s.commit(c); err != nil {
+		s.Log.Error("session", "err", err)
+		return "" // it may still be there: it is not used
+	}
+	return v
+}
+
 // jsonFail answers a script.
 func (s *server) jsonFail(c *gin.Context, err error) {
 	if coldkeep.ErrorCode(err) == coldkeep.EINTERNAL {
@@ -221,7 +234,7 @@ func (s *server) askPasskey(c *gin.Context) {
 
 func (s *server) byPasskey(c *gin.Context) {
 	ctx := c.Request.Context()
-	session := s.sessions.PopString(ctx, "ask-passkey") // a challenge is good once
+	session := s.take(c, "ask-passkey")
 	answer, err := io.ReadAll(c.Request.Body)
 	if err != nil {
 		s.jsonFail(c, coldkeep.Errorf(coldkeep.EINVALID, "The answer is too long."))
@@ -269,7 +282,7 @@ func (s *server) toProvider(c *gin.Context) {
 func (s *server) fromProvider(c *gin.Context) {
 	ctx := c.Request.Context()
 	var h handshake
-	kept := s.sessions.PopString(ctx, "provider")
+	kept := s.take(c, "provider")
 	if s.Provider == nil || json.Unmarshal([]byte(kept), &h) != nil || h.State == "" || c.Query("state") != h.State {
 		s.showSignIn(c, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "This sign-in was not begun here, or took too long. Try again."), "")
 		return
