@@ -63,7 +63,7 @@ func TestFurnishDemo(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := mirror(t, r)
-		if len(first.Sites) != 3 || len(first.Appliances) != 7 || len(first.Assignments) != 8 || len(first.Devices) != 3 {
+		if len(first.Sites) != 2 || len(first.Appliances) != 7 || len(first.Assignments) != 8 || len(first.Devices) != 3 {
 			t.Fatalf("%+v", first)
 		}
 		again := open(t, where) // after a restart

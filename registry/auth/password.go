@@ -105,7 +105,10 @@ func (s *Service) onOther(ctx context.Context, by Principal, id, what, detail st
 		if _, err := tx.EndSignIns(ctx, p.ID, "", "", s.clock.Now()); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, s.entry(by, what, "person/"+p.ID, p.Site, detail))
+		if detail != "" {
+			detail = ", " + detail
+		}
+		return tx.Audit(ctx, s.entry(by, what, "person/"+p.ID, p.Site, p.Username+detail))
 	})
 }
 

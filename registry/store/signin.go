@@ -63,7 +63,9 @@ func (r rows) SiteKind(ctx context.Context, site coldkeep.SiteID) (string, error
 	return one(ctx, r.q, text, "There is no site \""+string(site)+"\".", `SELECT kind FROM sites WHERE id = $1`, string(site))
 }
 
-func (r rows) AllSites(ctx context.Context) ([]coldkeep.Site, error) { return r.Sites(ctx) }
+func (r rows) AllSites(ctx context.Context) ([]coldkeep.Site, error) {
+	return list(ctx, r.q, site, `SELECT id, name, vfc_pin, time_zone FROM sites ORDER BY name, id`)
+}
 
 const signInColumns = `id, person, site, method, strong, address, agent, at, seen_at, ended_at`
 

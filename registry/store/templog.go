@@ -30,8 +30,10 @@ func (r rows) Site(ctx context.Context, id coldkeep.SiteID) (coldkeep.Site, erro
 	return one(ctx, r.q, site, "There is no site \""+string(id)+"\".", `SELECT id, name, vfc_pin, time_zone FROM sites WHERE id = $1`, string(id))
 }
 
+// Sites lists those that may have units: not a school's, a child care's or a child-placing
+// agency's, which are in the registry for their people alone.
 func (r rows) Sites(ctx context.Context) ([]coldkeep.Site, error) {
-	return list(ctx, r.q, site, `SELECT id, name, vfc_pin, time_zone FROM sites ORDER BY name, id`)
+	return list(ctx, r.q, site, `SELECT id, name, vfc_pin, time_zone FROM sites WHERE kind NOT IN ('school', 'child-care', 'child-placing') ORDER BY name, id`)
 }
 
 func (t *tx) InsertSite(ctx context.Context, v coldkeep.Site) error {

@@ -88,6 +88,16 @@ func (p *page) OneZone() string {
 	return zone
 }
 
+// Common is the time zone of the person's clinics when they share one, else UTC: what is
+// of several clinics is told in one time.
+func (p *page) Common() *time.Location {
+	l, err := time.LoadLocation(p.OneZone())
+	if err != nil {
+		return time.UTC
+	}
+	return l
+}
+
 // Site names a site.
 func (p *page) Site(id coldkeep.SiteID) string {
 	if s, ok := p.Sites[id]; ok {
