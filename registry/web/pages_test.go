@@ -24,7 +24,7 @@ func TestPagesAreWellMade(t *testing.T) {
 	s.furnish()
 	b := s.as("state-admin")
 	for _, path := range []string{"/units", "/units/lakeside-fridge", "/units/lakeside-fridge?range=30d&at=2026-01-31T08:15:00Z", "/lots", "/alerts", "/admin", "/admin/sites/lakeside", "/admin/sites/lakeside/units/lakeside-fridge", "/devices",
-		"/units/lakeside-fridge/excursions/x1", "/lots/" + s.lotID("LOT-LAKESIDE"), "/trail", "/nowhere"} {
+		"/units/lakeside-fridge/excursions/x1", "/lots/" + s.lotID("LOT-LAKESIDE"), "/trail", "/nowhere", "/account", "/account/password", "/account/second-factor", "/admin/people", "/admin/interfaces", "/enrolments", "/policies", "/admin/policies/confidentiality", "/audit", "/audit/entries", "/apply", "/apply/status"} {
 		r := b.get(path)
 		csp := r.header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
