@@ -18,7 +18,7 @@ type Approval struct {
 	Username string          // of the first account; "" as was wished
 }
 
-// Outcome of an approval: the site, and for a new organization the first account with a
+// Admitted is what comes of an approval: the site, and for a new organization the first account with a
 // password that opens once and cannot be shown again.
 type Admitted struct {
 	Site     coldkeep.SiteID `json:"site"`
