@@ -171,6 +171,9 @@ func System(name string) Principal {
 	return Principal{ID: "system", Name: name, Role: system}
 }
 
+// Internal reports whether p is the registry itself at work.
+func (p Principal) Internal() bool { return p.Role == system }
+
 // Known reports whether p is somebody.
 func (p Principal) Known() bool { return p.ID != "" }
 

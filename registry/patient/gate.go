@@ -7,12 +7,17 @@ import (
 
 // Gate is what decides whether a record opens, read in the transaction that goes on to
 // use the record. Every service of the registry that touches a patient asks it.
+//
+// It is of the person, not of one record: of all records that were merged into one, any
+// lock closes it, and every practice of any of them has the person as a patient.
 type Gate struct {
-	Patient    string
-	Birth      coldkeep.Date
+	Patient    string        // the record that was asked for
+	Head       string        // the record that stands for the person; Patient itself unless it was merged
+	Family     []string      // every record of the person, Head first: doses are under each of them
+	Birth      coldkeep.Date // of Head
 	Locked     bool
-	LockSite   coldkeep.SiteID   // who locked it; "" the state
-	MergedInto string            // the record to ask for instead
+	LockSite   coldkeep.SiteID   // who locked it; "" the state, or more than one
+	MergedInto string            // the record to ask for instead: Head, when it is another; otherwise ""
 	Sites      []coldkeep.SiteID // the practices that have the person as a patient, in any standing
 	Granted    bool              // the one who asks has found the record by a specific search, lately
 	Emergency  bool              // … or has opened it in an emergency, with a reason
@@ -32,13 +37,14 @@ func (g *Gate) Require(by auth.Principal, perm auth.Permission) error {
 		}
 		return nil
 	}
-	if g.Granted || g.Emergency || g.own(by.Site) || by.Role == "" {
+	if g.Granted || g.Emergency || g.Own(by.Site) || by.Role == "" || by.Internal() {
 		return nil // an interface account names the person in its message: that is its search
 	}
 	return coldkeep.Errorf(coldkeep.EFORBIDDEN, "Search for the patient first: a record opens from a search by name and birth date, or by an identifier.")
 }
 
-func (g *Gate) own(site coldkeep.SiteID) bool {
+// Own reports whether a practice has the person as a patient, in any standing.
+func (g *Gate) Own(site coldkeep.SiteID) bool {
 	for _, s := range g.Sites {
 		if s == site && site != "" {
 			return true

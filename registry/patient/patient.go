@@ -36,18 +36,26 @@ type Patient struct {
 	Consent     Consent
 	Statuses    []Status
 	Lock        *Lock           // absent: open to all who need to know
-	MergedInto  string          // the record that stands for this one; "" when this one stands for itself
+	MergedInto  string          // the record this one was folded into; "" when it stands for itself
+	Head        string          // the record that stands for this one; its own ID when it stands for itself
 	Revision    int64           // counts changes; a change names the one it was made on
 	CreatedBy   coldkeep.SiteID // the site that entered the record first, "" the state
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
 
+// Span is the time an entry of a record stands: what has been replaced is kept.
+type Span struct {
+	Seq     int        // its place in the order of entry, from 1; 0 when it is not kept yet
+	Until   *time.Time // absent: in use
+	EndedBy string     // the name of who replaced it
+}
+
 // Name is a name of a person.
 type Name struct {
 	Family, Given, Middle, Suffix string
 	Kind                          NameKind
-	Until                         *time.Time // absent: in use
+	Span
 }
 
 // NameKind says what a name is to its bearer (HL7 table 0200).
@@ -75,15 +83,15 @@ const (
 // Address is where a person lives or gets post.
 type Address struct {
 	Street, Street2, City, State, ZIP, County, Country string
-	Kind                                               string     // HL7 table 0190, such as "H" home, "M" mailing, "BDL" birth delivery location
-	Until                                              *time.Time // absent: in use
+	Kind                                               string // HL7 table 0190, such as "H" home, "M" mailing, "BDL" birth delivery location
+	Span
 }
 
 // Contact is a telephone number or an e-mail address.
 type Contact struct {
 	Kind  ContactKind
-	Value string     // digits of a telephone number, with "+" when it is not of the United States; an address
-	Until *time.Time // absent: in use
+	Value string // ten digits of a telephone number, or "+" and its digits when it is not of the United States; an e-mail address
+	Span
 }
 
 // ContactKind is how a contact is reached.
@@ -103,7 +111,7 @@ type Identifier struct {
 	Kind     string // HL7 table 0203, such as "MR" medical record, "MA" Medicaid, "BR" birth registry, "SR" state registry
 	Assigner string // whose number it is: a site's id for MR, otherwise the name of the authority
 	Value    string
-	Until    *time.Time // absent: in use
+	Span
 }
 
 // Guardian is who answers for a person, such as a parent.
@@ -112,7 +120,7 @@ type Guardian struct {
 	Relation              string // HL7 table 0063, such as "MTH", "FTH", "GRD"
 	Address               Address
 	Contacts              []Contact
-	Until                 *time.Time // absent: in charge
+	Span
 }
 
 // Consent is what was said about sharing the record. Illinois shares by default, with
@@ -149,4 +157,22 @@ type Status struct {
 	Standing Standing
 	Since    time.Time
 	By       string // the person's name, or the message that said so
+	Span
+}
+
+// Home is the address by which a person is counted: the home address in use, else the
+// first in use that is not the place of birth. Nil when there is none.
+func (p *Patient) Home() *Address {
+	var first *Address
+	for i := range p.Addresses {
+		a := &p.Addresses[i]
+		switch {
+		case a.Until != nil || a.Kind == "BDL":
+		case a.Kind == "H":
+			return a
+		case first == nil:
+			first = a
+		}
+	}
+	return first
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -90,6 +91,9 @@ func (s enrolmentStore) Tx(ctx context.Context, do func(enrolment.Tx) error) err
 // Templog is the store as the templog package asks for it.
 func (s *Store) Templog() templog.Store { return templogStore{s} }
 
+// Patients is the store as the patient package asks for it.
+func (s *Store) Patients() patient.Store { return patientStore{s} }
+
 // Inventory is the store as the inventory package asks for it.
 func (s *Store) Inventory() inventory.Store { return inventoryStore{s} }
 
@@ -108,6 +112,12 @@ func (s templogStore) Tx(ctx context.Context, do func(templog.Tx) error) error {
 type inventoryStore struct{ *Store }
 
 func (s inventoryStore) Tx(ctx context.Context, do func(inventory.Tx) error) error {
+	return s.tx(ctx, func(t *tx) error { return do(t) })
+}
+
+type patientStore struct{ *Store }
+
+func (s patientStore) Tx(ctx context.Context, do func(patient.Tx) error) error {
 	return s.tx(ctx, func(t *tx) error { return do(t) })
 }
 
