@@ -1,6 +1,11 @@
 package patient
 
-import "hash/fnv"
+import (
+	"hash/fnv"
+	"strings"
+
+	"github.com/coldkeep/coldkeep"
+)
 
 // key hashes what a person can be found by: 64 bits, so that the index is small and
 // holds nothing to read. Two texts with one key only cost a look at the record.
@@ -13,11 +18,90 @@ func key(parts ...string) int64 {
 	return int64(h.Sum64()) //nolint:gosec // the bits alone matter
 }
 
-// Keys are what the person can be found by.
+// Keys are what records are grouped by before they are compared. Two records of one
+// person share one unless nearly everything of them differs; each key is held by few
+// records, also of a million people. The birth date is in most of them: a million people
+// have some forty a day.
 func (p *Profile) Keys() []int64 {
-	var keys []int64
+	keys := make([]int64, 0, 24)
+	add := func(parts ...string) { keys = appendNew(keys, key(parts...)) }
+	birth := p.Birth.String()
+	year, day := yearOf(p.Birth), dayOf(p.Birth)
 	for _, n := range p.Names {
-		keys = appendNew(keys, key("name", n.Family, n.Given, p.Birth.String()))
+		given := sound(root(n.Given))
+		blank := placeholder(n.Given)
+		for family := range parts(n.Family) {
+			spoken := sound(family)
+			add("family birth", spoken, birth)
+			if blank {
+				continue
+			}
+			// In either order, so that exchanged names meet.
+			one, two := spoken, given
+			if two < one {
+				one, two = two, one
+			}
+			add("name year", one, two, year) // any error in month and day
+			add("name day", one, two, day)   // any error in the year; month and day exchanged
+		}
+		if blank {
+			continue
+		}
+		add("given birth", given, birth) // any family name
+		for _, t := range p.Phones {
+			add("phone given", t, given) // any family name and birth date
+		}
+		for _, a := range p.Addresses {
+			if a.House != "" && a.ZIP != "" {
+				add("home given", a.House, a.ZIP, given)
+			}
+		}
+	}
+	for _, t := range p.Phones {
+		add("phone birth", t, birth)
+	}
+	for _, g := range p.Guardians {
+		for family := range parts(g.Family) {
+			add("guardian birth", sound(family), birth)
+		}
+	}
+	for _, i := range p.IDs {
+		add("id", i.Kind, i.Assigner, i.Value)
 	}
 	return keys
+}
+
+// parts goes through a family name and, of a compound one, its parts of three letters or
+// more.
+func parts(family string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		if !yield(squash(family)) || !strings.Contains(family, " ") {
+			return
+		}
+		for part := range strings.FieldsSeq(family) {
+			if len(part) >= 3 && !yield(part) {
+				return
+			}
+		}
+	}
+}
+
+func yearOf(d coldkeep.Date) string {
+	if !d.Known() {
+		return ""
+	}
+	return d.String()[:4]
+}
+
+// dayOf names month and day in either order.
+func dayOf(d coldkeep.Date) string {
+	if !d.Known() {
+		return ""
+	}
+	s := d.String()
+	month, day := s[5:7], s[8:10]
+	if day < month {
+		month, day = day, month
+	}
+	return month + day
 }

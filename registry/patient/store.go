@@ -20,6 +20,10 @@ type Reader interface {
 	// keys and stand for themselves or were merged, but for one id; at most limit.
 	ProfilesByKey(ctx context.Context, keys []int64, but string, limit int) ([]Candidate, error)
 	Profile(ctx context.Context, id string) (Candidate, error)
+	// ProfilesByBirth is ProfilesByKey by the birth date.
+	ProfilesByBirth(ctx context.Context, birth coldkeep.Date, limit int) ([]Candidate, error)
+	// Faces gives what a list of search results shows of standing records.
+	Faces(ctx context.Context, ids []string) ([]Face, error)
 	History(ctx context.Context, ids []string) ([]Change, error) // the latest first
 	Locks(ctx context.Context, ids []string) ([]LockRecord, error)
 	Emergencies(ctx context.Context, open bool, limit int) ([]Emergency, error) // the latest first
@@ -34,6 +38,7 @@ type Reader interface {
 	Deidentified(ctx context.Context, after string, limit int, each func(DeidentifiedRow) error) error
 	// AreaCounts counts people by the first three digits of the ZIP code and the year of birth.
 	AreaCounts(ctx context.Context) ([]AreaCount, error)
+	CountyCounts(ctx context.Context) (map[string]int, error)
 }
 
 // Tx is a transaction on it.
@@ -155,6 +160,16 @@ type Merge struct {
 	UndoneAt  *time.Time // absent: it stands
 	UndoneBy  string
 	UndoneWhy string
+}
+
+// Face is what a search result shows of a person.
+type Face struct {
+	ID       string
+	Name     Name
+	Birth    coldkeep.Date
+	Sex      Sex
+	City     string
+	Deceased bool
 }
 
 // Candidate is a record as matching reads it.

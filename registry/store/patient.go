@@ -210,6 +210,36 @@ func (r rows) ProfilesByKey(ctx context.Context, keys []int64, but string, limit
 		append([]any{but, limit}, args...)...)
 }
 
+// ProfilesByBirth gives what matching compares of the records with a birth date.
+func (r rows) ProfilesByBirth(ctx context.Context, birth coldkeep.Date, limit int) ([]patient.Candidate, error) {
+	return list(ctx, r.q, candidate, `SELECT `+candidateColumns+` FROM patients p WHERE p.birth = $1 ORDER BY p.id LIMIT $2`, birth.String(), limit)
+}
+
+// Faces gives what a list of search results shows of standing records.
+func (r rows) Faces(ctx context.Context, ids []string) ([]patient.Face, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	where, args := anyOf("p.id", 1, ids)
+	all, err := list(ctx, r.q, func(s scanner) (f patient.Face, err error) {
+		var birth string
+		var deceased int64
+		var city sql.NullString
+		if err := s.Scan(&f.ID, &birth, &f.Sex, &deceased, &f.Name.Kind, &f.Name.Family, &f.Name.Given, &f.Name.Middle, &f.Name.Suffix, &city); err != nil {
+			return f, err
+		}
+		f.Deceased, f.City = deceased != 0, city.String
+		f.Birth, err = date(birth)
+		return f, err
+	}, `SELECT p.id, p.birth, p.sex, p.deceased, n.kind, n.family, n.given, n.middle, n.suffix,
+		(SELECT MAX(a.city) FROM patient_addresses a WHERE a.patient = p.id AND a.until_at IS NULL AND a.kind = 'H')
+		FROM patients p JOIN patient_names n ON n.patient = p.id AND n.kind = 'L' AND n.until_at IS NULL WHERE `+where+` ORDER BY p.id, n.n`, args...)
+	if err != nil {
+		return nil, err
+	}
+	return slices.CompactFunc(all, func(a, b patient.Face) bool { return a.ID == b.ID }), nil
+}
+
 // Profile gives what matching compares of one record.
 func (r rows) Profile(ctx context.Context, id string) (patient.Candidate, error) {
 	return one(ctx, r.q, candidate, noPatient, `SELECT `+candidateColumns+` FROM patients p WHERE p.id = $1`, id)

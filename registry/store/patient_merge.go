@@ -161,3 +161,18 @@ func (r rows) AreaCounts(ctx context.Context) ([]patient.AreaCount, error) {
 		WHERE p.merged_into = '' AND NOT EXISTS (SELECT 1 FROM patients l WHERE l.head = p.id AND l.locked = 1)
 		GROUP BY SUBSTR(p.zip, 1, 3), CAST(SUBSTR(p.birth, 1, 4) AS BIGINT) ORDER BY area, born`)
 }
+
+// CountyCounts counts people whose record is open by county.
+func (r rows) CountyCounts(ctx context.Context) (map[string]int, error) {
+	type row struct {
+		county string
+		n      int
+	}
+	all, err := list(ctx, r.q, func(s scanner) (v row, err error) { return v, s.Scan(&v.county, &v.n) },
+		`SELECT p.county, COUNT(*) FROM patients p WHERE p.merged_into = '' AND NOT EXISTS (SELECT 1 FROM patients l WHERE l.head = p.id AND l.locked = 1) GROUP BY p.county`)
+	out := make(map[string]int, len(all))
+	for _, v := range all {
+		out[v.county] = v.n
+	}
+	return out, err
+}

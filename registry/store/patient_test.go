@@ -95,7 +95,9 @@ func TestGateIsOfThePerson(t *testing.T) {
 		do(func(ctx context.Context, tx patient.Tx) error {
 			return tx.InsertLock(ctx, patient.LockRecord{ID: "1", Patient: "A", Lock: patient.Lock{Site: "site-A", By: "Ines", At: noon, Form: "f"}})
 		})
-		do(func(ctx context.Context, tx patient.Tx) error { return tx.Grant(ctx, "nurse", "A", noon.Add(time.Minute)) })
+		do(func(ctx context.Context, tx patient.Tx) error {
+			return tx.Grant(ctx, "nurse", "A", noon.Add(time.Minute))
+		})
 		do(func(ctx context.Context, tx patient.Tx) error { return tx.Grant(ctx, "nurse", "C", noon) })
 		do(func(ctx context.Context, tx patient.Tx) error {
 			return tx.InsertEmergency(ctx, patient.Emergency{ID: "e", Patient: "C", WhoID: "nurse", Who: "N", At: noon, Until: noon.Add(time.Minute), Why: "w"})
@@ -115,7 +117,9 @@ func TestGateIsOfThePerson(t *testing.T) {
 		if g := gate("A"); !g.Locked || g.LockSite != "" {
 			t.Errorf("locked by two: %+v", g)
 		}
-		do(func(ctx context.Context, tx patient.Tx) error { return tx.EndLocks(ctx, []string{"A", "B"}, "Ines", "g", noon) })
+		do(func(ctx context.Context, tx patient.Tx) error {
+			return tx.EndLocks(ctx, []string{"A", "B"}, "Ines", "g", noon)
+		})
 		if g := gate("A"); g.Locked {
 			t.Errorf("unlocked: %+v", g)
 		}
