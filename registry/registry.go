@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/web"
@@ -76,6 +77,7 @@ type Registry struct {
 	enrol   *enrolment.Service
 	templog *templog.Service
 	stock   *inventory.Service
+	people  *patient.Service
 	handler http.Handler
 
 	stop context.CancelFunc
@@ -125,13 +127,14 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	look := review.New(st, wall)
 	r.templog = templog.New(st.Templog(), c.Clock)
 	r.stock = inventory.New(st.Inventory(), c.Clock)
+	r.people = patient.New(st.Patients(), c.Clock)
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
 		}
 	}
 	screens, err := web.New(web.Config{
-		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
+		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
 		TrustedProxies: c.TrustedProxies, Origin: c.Origin, Provider: c.Provider,
@@ -140,7 +143,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux
@@ -148,6 +151,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	r.done.Go(func() { r.tidy(background, st) })
+	r.done.Go(func() { r.sweep(background) })
 	return nil
 }
 
@@ -167,6 +171,32 @@ func (r *Registry) tidy(ctx context.Context, st *store.Store) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// sweepEvery is how long the sweep for duplicates rests once it has seen every record, and
+// sweepBatch how many it looks at before others may have their turn.
+const (
+	sweepEvery = 10 * time.Minute
+	sweepBatch = 200
+)
+
+// sweep looks for records of one person among those that have changed.
+func (r *Registry) sweep(ctx context.Context) {
+	for {
+		seen, _, err := r.people.Sweep(ctx, sweepBatch)
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("registry: sweep for duplicates", "err", err)
+		}
+		pause := sweepEvery
+		if seen == sweepBatch && err == nil {
+			pause = time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
 		}
 	}
 }
@@ -224,7 +254,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Clock: r.clock}, secrets, phone)
+	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Clock: r.clock}, secrets, phone)
 }
 
 // DemoPhonePath is the path of FurnishDemo's phone.

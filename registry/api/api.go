@@ -30,6 +30,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	Auth      *auth.Service
 	Templog   *templog.Service
 	Inventory *inventory.Service
+	Patients  *patient.Service
 	Answers   Answers
 	Log       *slog.Logger
 	Broker    string         // address that accepted devices connect to; "" is not told

@@ -14,6 +14,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -24,6 +25,7 @@ type Services struct {
 	Enrolment *enrolment.Service
 	Templog   *templog.Service
 	Inventory *inventory.Service
+	Patients  *patient.Service
 	Clock     coldkeep.Clock
 }
 
@@ -116,7 +118,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start}
-	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, func() error { return f.onCall(phone) }} {
+	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}

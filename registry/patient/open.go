@@ -175,3 +175,19 @@ func (s *Service) History(ctx context.Context, by auth.Principal, id string) ([]
 	}
 	return r.History, err
 }
+
+// Standing reads the standing record alone, as it is edited. EFORBIDDEN, ENOTFOUND.
+func (s *Service) Standing(ctx context.Context, by auth.Principal, id string) (Patient, error) {
+	var p Patient
+	err := s.guarded(ctx, by, "patient.view", id, func(tx Tx) error {
+		g, err := s.gate(ctx, tx, by, id, auth.EditPatients)
+		if err != nil {
+			return err
+		}
+		if p, err = tx.Patient(ctx, g.Head); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, s.entry(by, "patient.view", g.Head, "", "to edit"))
+	})
+	return p, err
+}

@@ -343,17 +343,14 @@ func (s *Service) show(ctx context.Context, tx Tx, by auth.Principal, ids []stri
 	out := Found{Similar: similar && len(ids) > 0}
 	now := s.clock.Now()
 	var open []string
-	perm := auth.ViewPatients
-	if !by.Anywhere(perm) {
-		perm = auth.ViewSubset
-	}
+	whole := by.Anywhere(auth.ViewPatients)
 	for _, id := range ids {
 		g, err := tx.PatientGate(ctx, id, by.ID, now)
 		if err != nil {
 			return out, err
 		}
 		g.Granted = true
-		err = g.Require(by, perm)
+		err = g.Require(by, auth.SearchPatients)
 		switch {
 		case err == nil:
 			open = append(open, g.Head)
@@ -374,7 +371,7 @@ func (s *Service) show(ctx context.Context, tx Tx, by auth.Principal, ids []stri
 		return out, err
 	}
 	for _, f := range faces {
-		if perm == auth.ViewSubset {
+		if !whole {
 			f = Face{ID: f.ID, Name: f.Name, Birth: f.Birth}
 		}
 		out.Hits = append(out.Hits, Hit{Face: f})

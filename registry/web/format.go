@@ -56,6 +56,7 @@ func functions(static *assets) template.FuncMap {
 		"tail":         func(id string) string { return id[max(0, len(id)-6):] },
 		"next":         func(n int64) int64 { return n + 1 },
 		"qrbox":        func(n int) int { return n + 8 }, // with a quiet zone of four squares around (ISO/IEC 18004)
+		"siteID":       func(s string) coldkeep.SiteID { return coldkeep.SiteID(s) },
 		"args":         func(a ...any) []any { return a },
 		"agentPath":    func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	Inventory      *inventory.Service
 	Enrolment      *enrolment.Service
 	Review         *review.Service
+	Patients       *patient.Service
 	Trail          Trail
 	Sessions       scs.CtxStore
 	Readings       Readings
@@ -219,6 +221,7 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/admin/sites/:site/on-call", s.setOnCall)
 	in.GET("/trail", s.trail)
 	in.GET("/live", s.live)
+	s.patientRoutes(in)
 	return e
 }
 
