@@ -119,6 +119,7 @@ func (s *server) engine() *gin.Engine {
 	v1.POST("/appliances/:id/service", s.post(64<<10, s.service))
 	v1.POST("/appliances/:id/limits", s.post(64<<10, s.limits))
 	v1.POST("/appliances/:id/profile", s.post(64<<10, s.profile))
+	s.patientRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

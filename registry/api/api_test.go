@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -41,6 +42,8 @@ type client struct {
 	stock *inventory.Service
 	store *store.Store
 	auth  *auth.Service
+
+	people *patient.Service
 }
 
 func serve(t testing.TB, where string) *client {
@@ -54,11 +57,12 @@ func serve(t testing.TB, where string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, token: token, store: st, auth: people, log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
+	c := &client{t: t, token: token, store: st, auth: people, people: patient.New(st.Patients(), coldkeep.RealClock{}), log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
 	for _, err := range []error{
 		people.EnsureAccount(ctx, "collector", token, auth.ScopeCollector),
 		people.EnsureAccount(ctx, "other", "token-without-any-scope"),
 		people.EnsureAccount(ctx, "tool", unitsToken, auth.ScopeUnits),
+		people.EnsureAccount(ctx, "ehr", recordsToken, auth.ScopeRecords),
 		c.log.AddSite(ctx, system, coldkeep.Site{ID: "lakeside", Name: "Lakeside", TimeZone: "America/Chicago"}),
 		c.log.AddAppliance(ctx, system, coldkeep.Appliance{ID: "fridge", Site: "lakeside", Name: "Fridge", Unit: coldkeep.Refrigerator, Profile: "cdc", InService: true}),
 		c.log.Assign(ctx, system, coldkeep.Assignment{Series: coldkeep.Series{Site: "lakeside", Agent: "pi-1", Probe: "p"}, Appliance: "fridge", From: noon.AddDate(0, -1, 0)}),
@@ -71,7 +75,7 @@ func serve(t testing.TB, where string) *client {
 		Expires: "2027-06-30", Funding: inventory.Public, DosesOnHand: 10}, "fridge", noon.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
@@ -282,6 +286,9 @@ func TestWhoMayCall(t *testing.T) {
 				"/api/v1/appliances/:id/limits": `{}`, "/api/v1/appliances/:id/profile": `{"profile":"cdc","reason":"x"}`,
 				"/api/v1/temperature-log/intervals": "[]", "/api/v1/excursions": goodExcursion, "/api/v1/holds": goodHold,
 				"/api/v1/holds/:id/proposal": `{"action":"release","reason":"x"}`, "/api/v1/appliance-status": goodStatus}[r.Path]
+			if body == "" {
+				body = "{}"
+			}
 			a := c.do(r.Method, strings.NewReplacer("contexts/:id", "contexts/"+id, ":id", "fridge").Replace(r.Path)+"?site=lakeside", "k"+r.Path, []byte(body))
 			if tok == "token-without-any-scope" && a.status == http.StatusNotFound {
 				continue // whoever may see nothing is not told what there is

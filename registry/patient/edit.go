@@ -25,7 +25,7 @@ type Added struct {
 // EINVALID names a wrong field.
 func (s *Service) Add(ctx context.Context, by auth.Principal, p Patient) (Added, error) {
 	var out Added
-	if err := by.Require(auth.EditPatients, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.EditPatients, "patient.add", ""); err != nil {
 		return out, err
 	}
 	if err := s.ready(by, &p); err != nil {
@@ -121,7 +121,7 @@ func (s *Service) insert(ctx context.Context, tx Tx, by auth.Principal, p Patien
 // a wrong field, ECONFLICT a change by somebody else, EFORBIDDEN a record that does not
 // open.
 func (s *Service) Edit(ctx context.Context, by auth.Principal, p Patient, why string) (Patient, error) {
-	if err := by.Require(auth.EditPatients, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.EditPatients, "patient.edit", p.ID); err != nil {
 		return Patient{}, err
 	}
 	if p.Revision <= 0 {
@@ -140,6 +140,9 @@ func (s *Service) Edit(ctx context.Context, by auth.Principal, p Patient, why st
 // is "", which the state alone may say. A practice speaks for itself. EINVALID, EFORBIDDEN,
 // ENOTFOUND.
 func (s *Service) SetStatus(ctx context.Context, by auth.Principal, id string, site coldkeep.SiteID, standing Standing, why string) (Patient, error) {
+	if err := s.may(ctx, by, auth.EditPatients, "patient.status", id); err != nil {
+		return Patient{}, err
+	}
 	if !known(Standings, string(standing)) {
 		return Patient{}, coldkeep.Errorf(coldkeep.EINVALID, "Status: want active, inactive, moved or lost. A death is recorded with its day.")
 	}

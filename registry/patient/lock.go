@@ -46,6 +46,9 @@ func (f Form) check(today coldkeep.Date) (string, error) {
 // then on only the state and by's site see it. EINVALID when the form lacks something,
 // ECONFLICT when it is locked, EFORBIDDEN.
 func (s *Service) Lock(ctx context.Context, by auth.Principal, id string, f Form) error {
+	if err := s.may(ctx, by, auth.LockPatients, "patient.lock", id); err != nil {
+		return err
+	}
 	words, err := f.check(s.today())
 	if err != nil {
 		return err
@@ -72,6 +75,9 @@ func (s *Service) Lock(ctx context.Context, by auth.Principal, id string, f Form
 // Unlock opens a record again by a form that opts back in. EINVALID, ECONFLICT when it is
 // not locked, EFORBIDDEN when by is neither the state nor the site that locked it.
 func (s *Service) Unlock(ctx context.Context, by auth.Principal, id string, f Form) error {
+	if err := s.may(ctx, by, auth.LockPatients, "patient.unlock", id); err != nil {
+		return err
+	}
 	words, err := f.check(s.today())
 	if err != nil {
 		return err
@@ -96,7 +102,7 @@ func (s *Service) Unlock(ctx context.Context, by auth.Principal, id string, f Fo
 // The state is told: Emergencies lists it until somebody there has looked at it. EINVALID
 // without a reason, EFORBIDDEN, ECONFLICT when the record is not locked to by.
 func (s *Service) BreakGlass(ctx context.Context, by auth.Principal, id, why string) (until time.Time, err error) {
-	if err := by.Require(auth.BreakGlass, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.BreakGlass, "patient.emergency", id); err != nil {
 		return until, err
 	}
 	why, err = reason(why)

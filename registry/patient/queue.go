@@ -79,6 +79,9 @@ func (s *Service) ComparePair(ctx context.Context, by auth.Principal, a, b strin
 // NotDuplicate decides that two records are two people. EINVALID without a reason,
 // ECONFLICT when somebody has decided, ENOTFOUND, EFORBIDDEN.
 func (s *Service) NotDuplicate(ctx context.Context, by auth.Principal, a, b, why string) error {
+	if err := s.may(ctx, by, auth.ResolveDuplicates, "patient.not-duplicate", a); err != nil {
+		return err
+	}
 	why, err := reason(why)
 	if err != nil {
 		return err
@@ -87,9 +90,6 @@ func (s *Service) NotDuplicate(ctx context.Context, by auth.Principal, a, b, why
 		a, b = b, a
 	}
 	return s.guarded(ctx, by, "patient.not-duplicate", a, func(tx Tx) error {
-		if err := by.Require(auth.ResolveDuplicates, by.Site); err != nil {
-			return err
-		}
 		p, err := tx.Pair(ctx, a, b)
 		if err != nil {
 			return err
@@ -114,14 +114,14 @@ func (s *Service) decide(ctx context.Context, tx Tx, by auth.Principal, p Pair, 
 // are one already, ENOTFOUND, EFORBIDDEN.
 func (s *Service) MergePatients(ctx context.Context, by auth.Principal, loser, survivor, why string) (Merge, error) {
 	var m Merge
+	if err := s.may(ctx, by, auth.ResolveDuplicates, "patient.merge", survivor); err != nil {
+		return m, err
+	}
 	why, err := reason(why)
 	if err != nil {
 		return m, err
 	}
 	err = s.guarded(ctx, by, "patient.merge", survivor, func(tx Tx) error {
-		if err := by.Require(auth.ResolveDuplicates, by.Site); err != nil {
-			return err
-		}
 		now := s.clock.Now()
 		from, err := tx.PatientGate(ctx, loser, by.ID, now)
 		if err != nil {
@@ -179,14 +179,15 @@ func (s *Service) settle(ctx context.Context, tx Tx, by auth.Principal, one, oth
 // undone, ENOTFOUND, EFORBIDDEN.
 func (s *Service) UnmergePatients(ctx context.Context, by auth.Principal, merge, why string) (Merge, error) {
 	var m Merge
+	if err := s.may(ctx, by, auth.ResolveDuplicates, "patient.unmerge", ""); err != nil {
+		return m, err
+	}
 	why, err := reason(why)
 	if err != nil {
 		return m, err
 	}
 	err = s.guarded(ctx, by, "patient.unmerge", "", func(tx Tx) error {
-		if err := by.Require(auth.ResolveDuplicates, by.Site); err != nil {
-			return err
-		}
+		var err error
 		if m, err = tx.Merge(ctx, merge); err != nil {
 			return err
 		}

@@ -65,6 +65,14 @@ func (s *Service) guarded(ctx context.Context, by auth.Principal, what, id strin
 	return err
 }
 
+// may is nil when by may do perm at all. A refusal is in the trail.
+func (s *Service) may(ctx context.Context, by auth.Principal, perm auth.Permission, what, id string) error {
+	if err := by.Require(perm, by.Site); coldkeep.ErrorCode(err) != coldkeep.EFORBIDDEN {
+		return err
+	}
+	return s.guarded(ctx, by, what, id, func(Tx) error { return by.Require(perm, by.Site) })
+}
+
 // gate reads what decides about a record and asks it. The record it speaks of is the
 // standing one.
 func (s *Service) gate(ctx context.Context, tx Tx, by auth.Principal, id string, perm auth.Permission) (Gate, error) {
