@@ -101,7 +101,7 @@ type patientTables struct{ dates }
 func (patientTables) Sexes() []patient.Code           { return patient.Sexes }
 func (patientTables) NameKinds() []patient.Code       { return patient.NameKinds }
 func (patientTables) AddressKinds() []patient.Code    { return patient.AddressKinds }
-func (patientTables) Races() []patient.Code           { return patient.Races }
+func (patientTables) AllRaces() []patient.Code        { return patient.Races }
 func (patientTables) Ethnicities() []patient.Code     { return patient.Ethnicities }
 func (patientTables) Relations() []patient.Code       { return patient.Relations }
 func (patientTables) IdentifierKinds() []patient.Code { return patient.IdentifierKinds }

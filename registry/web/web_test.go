@@ -23,6 +23,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -92,6 +93,8 @@ type site struct {
 	log   *templog.Service
 	auth  *auth.Service
 	cfg   Config
+
+	people *patient.Service
 }
 
 // again serves the screens anew, by a configuration that the test has changed.
@@ -116,7 +119,8 @@ func serve(t *testing.T) *site {
 	}
 	s := &site{t: t, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
 		log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
-	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
+	s.people = patient.New(st.Patients(), coldkeep.RealClock{})
+	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.again()
 	return s
