@@ -131,7 +131,7 @@ func (s *Service) Edit(ctx context.Context, by auth.Principal, p Patient, why st
 		return Patient{}, err
 	}
 	why = tidy(why)
-	return s.change(ctx, by, p.ID, auth.EditPatients, "patient.edit", why, p.Revision, func(_ Tx, kept *Patient) (string, error) {
+	return s.change(ctx, by, p.ID, "patient.edit", why, p.Revision, func(_ Tx, kept *Patient) (string, error) {
 		return strings.Join(kept.replace(&p, s.clock.Now().UTC().Truncate(time.Millisecond), by.Name), ", "), nil
 	})
 }
@@ -149,7 +149,7 @@ func (s *Service) SetStatus(ctx context.Context, by auth.Principal, id string, s
 	if by.Site != "" && by.Site != site {
 		return Patient{}, coldkeep.Errorf(coldkeep.EFORBIDDEN, "A practice says how a person stands with itself.")
 	}
-	return s.change(ctx, by, id, auth.EditPatients, "patient.status", tidy(why), 0, func(_ Tx, p *Patient) (string, error) {
+	return s.change(ctx, by, id, "patient.status", tidy(why), 0, func(_ Tx, p *Patient) (string, error) {
 		now := s.clock.Now().UTC().Truncate(time.Millisecond)
 		if !p.stand(Status{Site: site, Standing: standing, Since: now, By: by.Name}, now) {
 			return "", nil
@@ -165,7 +165,7 @@ func (s *Service) SetStatus(ctx context.Context, by auth.Principal, id string, s
 // SetDeceased records a death, with its day when it is known, or takes back one that was
 // recorded by mistake.
 func (s *Service) SetDeceased(ctx context.Context, by auth.Principal, id string, deceased bool, died coldkeep.Date, why string) (Patient, error) {
-	return s.change(ctx, by, id, auth.EditPatients, "patient.deceased", tidy(why), 0, func(_ Tx, p *Patient) (string, error) {
+	return s.change(ctx, by, id, "patient.deceased", tidy(why), 0, func(_ Tx, p *Patient) (string, error) {
 		p.Deceased, p.Died = deceased, 0
 		if deceased {
 			p.Died = died
@@ -176,7 +176,7 @@ func (s *Service) SetDeceased(ctx context.Context, by auth.Principal, id string,
 
 // OfferOptOut records that the opt-out form was offered (77 Ill. Adm. Code 689.80).
 func (s *Service) OfferOptOut(ctx context.Context, by auth.Principal, id string) (Patient, error) {
-	return s.change(ctx, by, id, auth.EditPatients, "patient.offer-opt-out", "", 0, func(_ Tx, p *Patient) (string, error) {
+	return s.change(ctx, by, id, "patient.offer-opt-out", "", 0, func(_ Tx, p *Patient) (string, error) {
 		now := s.clock.Now().UTC().Truncate(time.Millisecond)
 		p.Consent = Consent{OfferedAt: &now, OfferedBy: by.Site}
 		return "", nil

@@ -1,6 +1,8 @@
 package patient
 
 import (
+	"errors"
+
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
@@ -56,4 +58,4 @@ func (g *Gate) Own(site coldkeep.SiteID) bool {
 var errLocked = coldkeep.Errorf(coldkeep.EFORBIDDEN, "This record is locked: the patient has opted out of sharing. Only the state and the site that locked it can open it.")
 
 // IsLocked reports whether err is that of a locked record.
-func IsLocked(err error) bool { return err == errLocked }
+func IsLocked(err error) bool { return errors.Is(err, errLocked) }

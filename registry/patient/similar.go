@@ -94,12 +94,12 @@ func appendSound(out []byte, s string) []byte {
 		case 'B', 'V':
 			put = 'B'
 		case 'C':
-			switch {
-			case next == 'H':
+			switch next {
+			case 'H':
 				put, i = 'J', i+1
-			case next == 'K' || next == 'Q':
+			case 'K', 'Q':
 				put, i = 'K', i+1
-			case next == 'E' || next == 'I' || next == 'Y':
+			case 'E', 'I', 'Y':
 				put = 'S'
 			default:
 				put = 'K'

@@ -166,9 +166,10 @@ func TestEstimate(t *testing.T) {
 	var same, different [][2]*Profile
 	for _, tr := range traps {
 		a, b := ProfileOf(who(t, tr.a)), ProfileOf(who(t, tr.b))
-		if tr.want == Matched {
+		switch tr.want {
+		case Matched:
 			same = append(same, [2]*Profile{&a, &b})
-		} else if tr.want == Unmatched {
+		case Unmatched:
 			different = append(different, [2]*Profile{&a, &b})
 		}
 	}
