@@ -57,7 +57,7 @@ func (r *run) need(st *series, candidate Date) (Status, Reason) {
 		return NotRecommended, DonePast
 	}
 	t := st.targets[st.next].dose
-	if t.SeasonEnd != None && r.p.Assessment > t.SeasonEnd {
+	if _, end := r.season(t); end != None && r.p.Assessment > end {
 		return NotRecommended, SeasonOver
 	}
 	most := schedule.Future
@@ -110,7 +110,8 @@ func (r *run) candidate(st *series, t *schedule.Dose) Date {
 	if len(r.given) > 0 {
 		out = max(out, r.conflictEnd(t))
 	}
-	out = max(out, t.SeasonStart)
+	start, _ := r.season(t)
+	out = max(out, start)
 	// The inadvertent doses and the most recent dose evaluated in the series.
 	for i := len(records) - 1; i >= 0; i-- {
 		if st.evals[i].target != 0 && st.evals[i].status != SubStandard {
@@ -177,12 +178,13 @@ func (r *run) dates(st *series, t *schedule.Dose, candidate Date) {
 
 // doseNumber is FORECASTDN-1. A seasonal series counts the doses of its season.
 func (r *run) doseNumber(st *series, t *schedule.Dose) int {
-	if t.SeasonStart == None {
+	start, _ := r.season(t)
+	if start == None {
 		return st.satisfied + 1
 	}
 	n, records := 1, r.records[st.Antigen.Index]
 	for i := range st.targets {
-		if x := &st.targets[i]; x.status == satisfied && r.given[records[x.by]].date >= t.SeasonStart {
+		if x := &st.targets[i]; x.status == satisfied && r.given[records[x.by]].date >= start {
 			n++
 		}
 	}

@@ -12,7 +12,7 @@ func (r *run) skips(st *series, t *schedule.Dose, ctx schedule.Context, ref Date
 		if s.Context&ctx == 0 || len(s.Sets) == 0 {
 			continue
 		}
-		if r.skipMet(st, s, ctx, ref, i) {
+		if r.skipMet(st, t, s, ctx, ref, i) {
 			if r.explain {
 				r.noteSkip(st, t, s, ctx, ref, i)
 			}
@@ -23,7 +23,7 @@ func (r *run) skips(st *series, t *schedule.Dose, ctx schedule.Context, ref Date
 }
 
 // skipMet joins the sets of a skip (Table 6-11) and their conditions (Table 6-10).
-func (r *run) skipMet(st *series, s *schedule.Skip, ctx schedule.Context, ref Date, i int) bool {
+func (r *run) skipMet(st *series, t *schedule.Dose, s *schedule.Skip, ctx schedule.Context, ref Date, i int) bool {
 	anchor := ref
 	if ctx == schedule.InForecast {
 		anchor = r.p.Assessment // RELEVANT-2
@@ -37,7 +37,7 @@ func (r *run) skipMet(st *series, s *schedule.Skip, ctx schedule.Context, ref Da
 		seen = true
 		met := set.All
 		for c := range set.Conditions {
-			if ok := r.conditionMet(st, &set.Conditions[c], ctx, ref, i); ok != set.All {
+			if ok := r.conditionMet(st, t, &set.Conditions[c], ctx, ref, i); ok != set.All {
 				met = ok
 				break
 			}
@@ -50,7 +50,7 @@ func (r *run) skipMet(st *series, s *schedule.Skip, ctx schedule.Context, ref Da
 }
 
 // conditionMet decides one condition by the table of its type.
-func (r *run) conditionMet(st *series, c *schedule.Condition, ctx schedule.Context, ref Date, i int) bool {
+func (r *run) conditionMet(st *series, t *schedule.Dose, c *schedule.Condition, ctx schedule.Context, ref Date, i int) bool {
 	switch c.Type {
 	case schedule.ByAge: // Table 6-6, CALCDTSKIP-3, CALCDTSKIP-4
 		return r.within(c.Begin, c.EndAge, ref)
@@ -71,7 +71,7 @@ func (r *run) conditionMet(st *series, c *schedule.Condition, ctx schedule.Conte
 		}
 		return false
 	}
-	n := r.count(st, c, ctx, i)
+	n := r.count(st, t, c, ctx, i)
 	switch c.Compare { // Table 6-9
 	case schedule.MoreThan:
 		return n > c.Count
@@ -83,14 +83,15 @@ func (r *run) conditionMet(st *series, c *schedule.Condition, ctx schedule.Conte
 
 // count is CONDSKIP-1: the doses of the listed types in the age and date window;
 // valid doses of this series, or all of the history.
-func (r *run) count(st *series, c *schedule.Condition, ctx schedule.Context, i int) int {
+func (r *run) count(st *series, t *schedule.Dose, c *schedule.Condition, ctx schedule.Context, i int) int {
 	n := 0
 	from, until := r.age(c.Begin, schedule.Past), r.age(c.EndAge, schedule.Future)
-	if c.Start != None {
-		from = max(from, c.Start)
+	start, end := r.counted(t, c, ctx)
+	if start != None {
+		from = max(from, start)
 	}
-	if c.End != None {
-		until = min(until, c.End)
+	if end != None {
+		until = min(until, end)
 	}
 	records := r.records[st.Antigen.Index]
 	if c.Valid {

@@ -99,8 +99,8 @@ func (r *run) noteSkip(st *series, t *schedule.Dose, s *schedule.Skip, ctx sched
 	facts := []Fact{dateFact("reference date", ref)}
 	for k := range s.Sets {
 		for c := range s.Sets[k].Conditions {
-			if c := &s.Sets[k].Conditions[c]; r.conditionMet(st, c, ctx, ref, i) {
-				facts = append(facts, r.conditionFact(st, c, ctx, i))
+			if c := &s.Sets[k].Conditions[c]; r.conditionMet(st, t, c, ctx, ref, i) {
+				facts = append(facts, r.conditionFact(st, t, c, ctx, i))
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (r *run) noteSkip(st *series, t *schedule.Dose, s *schedule.Skip, ctx sched
 	st.note("Table 6-11", says, facts...)
 }
 
-func (r *run) conditionFact(st *series, c *schedule.Condition, ctx schedule.Context, i int) Fact {
+func (r *run) conditionFact(st *series, t *schedule.Dose, c *schedule.Condition, ctx schedule.Context, i int) Fact {
 	switch c.Type {
 	case schedule.ByAge:
 		return Fact{"age (Table 6-6)", "from " + r.periodText(c.Begin) + " to " + r.periodText(c.EndAge)}
@@ -125,7 +125,7 @@ func (r *run) conditionFact(st *series, c *schedule.Condition, ctx schedule.Cont
 	if c.Valid {
 		kind = "valid doses"
 	}
-	return Fact{"dose count (Table 6-9)", itoa(r.count(st, c, ctx, i)) + " " + kind + ", " +
+	return Fact{"dose count (Table 6-9)", itoa(r.count(st, t, c, ctx, i)) + " " + kind + ", " +
 		[]string{"more than", "equal to", "less than"}[c.Compare] + " " + itoa(c.Count)}
 }
 
@@ -170,7 +170,8 @@ func (r *run) noteCandidate(st *series, t *schedule.Dose) {
 			facts = append(facts, anchorFact(v, ref), intervalFact("minimum interval", v.Min, ref))
 		}
 	}
-	facts = append(facts, dateFact("end of vaccine conflicts", r.conflictEnd(t)), dateFact("season start", t.SeasonStart))
+	start, _ := r.season(t)
+	facts = append(facts, dateFact("end of vaccine conflicts", r.conflictEnd(t)), dateFact("season start", start))
 	st.note("FORECASTDTCAN-1", "The next dose of the series is dose "+itoa(t.Number)+".", facts...)
 }
 
