@@ -40,8 +40,7 @@ func (r *run) evaluateConflict(st *series, i int, g *given) bool {
 			begin, until := conflicts[c].Begin.From(prev.date), end.From(prev.date)
 			if begin <= g.date && g.date < until {
 				if r.explain {
-					st.noteDose(i, "CONFLICT-3", "Given too soon after another live vaccine.",
-						fact("earlier cvx", prev.dose.CVX), dateFact("earlier dose", prev.date), dateFact("conflict ends", until))
+					r.noteConflict(st, i, g, prev, until)
 				}
 				return true
 			}

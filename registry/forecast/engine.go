@@ -54,6 +54,7 @@ type run struct {
 	observed []bool // by observation
 	obsDates []Date // by observation: the latest date, None without one
 	anyObs   bool
+	unknown  []schedule.Obs // nobody knows whether the patient has them
 
 	follows  []bool    // by series index: the patient series there are
 	states   []series  // by series index; meaningful where follows says so
@@ -76,6 +77,7 @@ type antigen struct {
 	because         string         // what the immunity or contraindication rests on
 	removed         []schedule.CVX // contraindicated vaccine types
 	best            []*series
+	ahead           []*series // risk series that begin to apply before long
 }
 
 func newRun(s *schedule.Schedule) *run {
@@ -115,19 +117,31 @@ func (r *run) forecast(p *Patient, out *Result, explain bool) {
 			if !r.follows[ser.Index] {
 				continue
 			}
-			st := &r.states[ser.Index]
-			st.reset()
-			if explain {
-				r.noteRelevant(st)
-			}
-			r.evaluateSeries(st)
-			r.forecastSeries(st)
+			r.follow(ser, None)
 		}
 		r.selectBest(a)
 	}
 	r.reportGroups()
 	r.reportDoses()
+	r.reportUnknown()
+	if explain {
+		r.explainDoses()
+		r.reportUnasked()
+	}
 	r.p, r.out = nil, nil
+}
+
+// follow evaluates and forecasts one relevant series (4.4), from a later day when
+// it begins to apply only then.
+func (r *run) follow(ser *schedule.Series, from Date) {
+	st := &r.states[ser.Index]
+	st.reset()
+	st.from = from
+	if r.explain {
+		r.noteRelevant(st)
+	}
+	r.evaluateSeries(st)
+	r.forecastSeries(st)
 }
 
 // candidates leaves out the risk series of a patient without observations, who
@@ -165,6 +179,7 @@ type series struct {
 	targets []target
 	evals   []evaluation // one for each record of the antigen
 	next    int          // the target dose evaluation stopped at
+	from    Date         // the day the series begins to apply, when that is to come
 
 	status    Status
 	reason    Reason
@@ -181,6 +196,7 @@ type series struct {
 	score  int
 	chosen chosen
 	shown  bool // the forecast of its vaccine group is made from it
+	told   told // when explained
 	notes  []Decision
 }
 

@@ -22,7 +22,7 @@ func (r *run) evaluateSeries(st *series) {
 			// No target dose is left: the rest is extraneous (4.4).
 			st.evals[i] = evaluation{status: Extraneous, reason: SeriesComplete}
 			if r.explain {
-				st.noteDose(i, "4.4", "No dose of the series is left to give.")
+				st.noteDose(i, "4.4", "no dose of the series was left to give", true)
 			}
 			i++
 			continue
@@ -32,7 +32,7 @@ func (r *run) evaluateSeries(st *series) {
 		if why := substandard(g.dose); why != NoReason {
 			st.evals[i] = evaluation{status: SubStandard, reason: why, target: t.dose.Number}
 			if r.explain {
-				st.noteDose(i, "Table 6-3", "The dose cannot be counted: "+why.String()+".", dateFact("given", g.date))
+				st.noteDose(i, "Table 6-3", substandardWords(g.dose, why), true, dateFact("given", g.date), dateFact("lot expiry", g.dose.LotExpiry))
 			}
 			i++
 			continue
@@ -85,7 +85,7 @@ func (r *run) evaluateDose(st *series, t *schedule.Dose, i int, g *given) (EvalS
 	// Table 6-13: an inadvertent vaccine is not valid, whatever else holds.
 	if t.Inadvertent.Has(g.cvx) {
 		if r.explain {
-			st.noteDose(i, "Table 6-13", "This vaccine was given by mistake: it is listed as inadvertent for this dose.", fact("cvx", g.dose.CVX))
+			st.noteDose(i, "Table 6-13", "with a vaccine that is listed as given by mistake for this dose", true, fact("cvx", g.dose.CVX))
 		}
 		return NotValid, Inadvertent
 	}
@@ -125,17 +125,7 @@ func (r *run) evaluateAge(st *series, t *schedule.Dose, i int, g *given) Reason 
 		out = GraceAge
 	}
 	if r.explain {
-		says := "The age was right."
-		switch out {
-		case TooYoung:
-			says = "The patient was too young."
-		case TooOld:
-			says = "The patient was too old."
-		case GraceAge:
-			says = "The patient was younger than the minimum age, within the grace period."
-		}
-		st.noteDose(i, "Table 6-15", says, dateFact("given", g.date), r.ageFact("absolute minimum age", a.AbsMin),
-			r.ageFact("minimum age", a.Min), r.ageFact("maximum age", a.Max))
+		r.noteAge(st, i, g, a, out)
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func (r *run) forecastSeries(st *series) {
 		if st.next < len(st.targets) {
 			candidate = r.candidate(st, st.targets[st.next].dose)
 			if r.explain {
-				r.noteCandidate(st, st.targets[st.next].dose)
+				r.noteCandidate(st, st.targets[st.next].dose, candidate)
 			}
 		}
 		st.status, st.reason = r.need(st, candidate)
@@ -97,6 +97,7 @@ func (r *run) candidate(st *series, t *schedule.Dose) Date {
 	if a := agesAt(t, r.p.Assessment); a != nil {
 		out = r.age(a.Min, None) // CALCDTAGE-4
 	}
+	out = max(out, st.from) // Table 5-4: no dose before the indication applies
 	records := r.records[st.Antigen.Index]
 	for i := range t.Intervals {
 		v := &t.Intervals[i]
@@ -172,7 +173,7 @@ func (r *run) dates(st *series, t *schedule.Dose, candidate Date) {
 	st.number = r.doseNumber(st, t)
 	r.recommend(st, t)
 	if r.explain {
-		st.noteDates(t)
+		r.noteDates(st, t)
 	}
 }
 

@@ -41,7 +41,7 @@ func FuzzHistory(f *testing.F) {
 			b := history[i:]
 			date := p.Born + Date(b[0])*Date(b[1])
 			if b[3]&3 == 3 {
-				p.Observations = append(p.Observations, Observation{s.Observations[int(b[2])%len(s.Observations)].Code, date})
+				p.Observations = append(p.Observations, Observation{Code: s.Observations[int(b[2])%len(s.Observations)].Code, Date: date})
 				continue
 			}
 			p.Doses = append(p.Doses, Dose{

@@ -30,6 +30,27 @@ func (r *run) reportGroups() {
 		if f := r.out.Forecasts[from:]; len(f) == 2 && telling[f[0].Status] >= telling[NotRecommended] {
 			f[0], f[1] = f[1], f[0]
 		}
+		r.reportAhead(g)
+	}
+}
+
+// reportAhead adds the forecast of a risk series that is to come. It follows the
+// others, which are about today.
+func (r *run) reportAhead(g int) {
+	r.members = r.members[:0]
+	for _, a := range r.s.Groups[g].Antigens {
+		for _, st := range r.antigens[a].ahead {
+			if st.Group == g {
+				r.members = append(r.members, st)
+			}
+		}
+	}
+	if m := mostTelling(r.members); len(m) > 0 {
+		f := r.out.add()
+		r.merge(&r.s.Groups[g], m, f)
+		for _, st := range m {
+			f.Begins = earlier(f.Begins, st.from)
+		}
 	}
 }
 
@@ -196,15 +217,24 @@ func (r *run) reportDoses() {
 		for _, a := range r.s.Groups[g].Antigens {
 			for i, rec := range r.records[a] {
 				d := &r.out.Doses[r.given[rec].input]
-				for _, st := range r.antigens[a].best {
-					if st.Group != g || !st.shown {
-						continue
+				for _, best := range [...][]*series{r.antigens[a].best, r.antigens[a].ahead} {
+					for _, st := range best {
+						if st.Group != g || !st.shown {
+							continue
+						}
+						e := &st.evals[i]
+						d.Evaluations = append(d.Evaluations, Evaluation{
+							Group: r.s.Groups[g].Name, Antigen: st.Antigen.Name, Risk: st.Type != schedule.Standard,
+							Series: st.Name, Target: e.target, Status: e.status, Reason: e.reason, Decisions: e.notes,
+						})
+						if r.explain {
+							what := r.s.Groups[g].Name
+							if st.Type != schedule.Standard {
+								what += " (risk series)"
+							}
+							d.Evaluations[len(d.Evaluations)-1].Words = r.doseWords(st, i, what)
+						}
 					}
-					e := &st.evals[i]
-					d.Evaluations = append(d.Evaluations, Evaluation{
-						Group: r.s.Groups[g].Name, Antigen: st.Antigen.Name, Risk: st.Type != schedule.Standard,
-						Series: st.Name, Target: e.target, Status: e.status, Reason: e.reason, Decisions: e.notes,
-					})
 				}
 			}
 		}

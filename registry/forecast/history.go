@@ -64,14 +64,19 @@ func (r *run) observe() {
 		clear(r.observed)
 		r.anyObs = false
 	}
+	r.unknown = r.unknown[:0]
 	for _, o := range r.p.Observations {
-		if o.Date != None && o.Date > r.p.Assessment {
+		if o.Presence == Absent || o.Date != None && o.Date > r.p.Assessment {
 			continue
 		}
 		i, ok := r.s.Observation(o.Code)
 		if !ok {
-			r.out.Undetermined = append(r.out.Undetermined, Undetermined{o.Code,
-				"The code is not one of the schedule's observations, so no risk and no contraindication was judged by it."})
+			r.out.Undetermined = append(r.out.Undetermined, Undetermined{Code: o.Code,
+				Says: "The code is not one of the schedule's observations, so no risk and no contraindication was judged by it."})
+			continue
+		}
+		if o.Presence == Unknown {
+			r.unknown = append(r.unknown, i)
 			continue
 		}
 		if !r.observed[i] {

@@ -28,7 +28,7 @@ func (r *run) evaluateIntervals(st *series, t *schedule.Dose, i int, g *given) R
 			out = GraceInterval
 		}
 		if r.explain {
-			st.noteInterval(i, "Table 6-18", g.date, ref, v, g.date < absMin, g.date < least)
+			r.noteInterval(st, i, g.date, ref, v, g.date < absMin, g.date < least)
 		}
 	}
 	if out != TooSoon {
@@ -45,7 +45,7 @@ func (r *run) evaluateIntervals(st *series, t *schedule.Dose, i int, g *given) R
 		}
 		absMin := after(v.AbsMin, ref, schedule.Past)
 		if r.explain {
-			st.noteInterval(i, "Table 6-21", g.date, ref, v, g.date < absMin, false)
+			r.noteAllowable(st, i, g.date, ref, v, g.date < absMin)
 		}
 		if g.date >= absMin {
 			return NoReason

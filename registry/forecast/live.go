@@ -56,7 +56,7 @@ func Compare(before, after *schedule.Schedule, sample []*Patient) []Change {
 
 func find(fs []Forecast, like *Forecast) *Forecast {
 	for i := range fs {
-		if fs[i].Group == like.Group && fs[i].Risk == like.Risk {
+		if fs[i].Group == like.Group && fs[i].Risk == like.Risk && (fs[i].Begins == None) == (like.Begins == None) {
 			return &fs[i]
 		}
 	}

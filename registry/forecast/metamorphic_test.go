@@ -27,7 +27,7 @@ func somePatient(s *schedule.Schedule) *rapid.Generator[*Patient] {
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "observations") {
 			p.Observations = append(p.Observations, Observation{
-				rapid.SampledFrom(s.Observations).Draw(t, "observation").Code, None,
+				Code: rapid.SampledFrom(s.Observations).Draw(t, "observation").Code,
 			})
 		}
 		return p

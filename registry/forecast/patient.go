@@ -19,12 +19,27 @@ type Patient struct {
 	Doses        []Dose
 }
 
-// Observation is a coded fact about the patient. Without a date it holds
-// throughout; a date after the assessment date is not yet a fact.
+// Observation is a coded fact about the patient: a condition, evidence of
+// immunity, a contraindication or an adverse reaction, all by CDSi's observation
+// codes (Catalogue lists them, Schedule.Coded finds them from SNOMED and others).
+// Without a date it holds throughout; a date after the assessment date is not yet
+// a fact. One that has ended is left out by who builds the Patient.
 type Observation struct {
-	Code string
-	Date Date
+	Code     string
+	Date     Date
+	Presence Presence // Present when nothing is said
 }
+
+// Presence says what is known of an observation.
+type Presence uint8
+
+// An unknown observation is not applied, and Result.Undetermined says what hangs
+// on it (Table 5-4, Table 7-5). An absent one was asked about and ruled out.
+const (
+	Present Presence = iota
+	Unknown
+	Absent
+)
 
 // Dose is a vaccine dose administered.
 type Dose struct {

@@ -10,7 +10,7 @@ import (
 // protect decides immunity (7.2) and contraindications (7.3) of an antigen.
 func (r *run) protect(a *schedule.Antigen) {
 	out := &r.antigens[a.Index]
-	*out = antigen{removed: out.removed[:0], best: out.best[:0]}
+	*out = antigen{removed: out.removed[:0], best: out.best[:0], ahead: out.ahead[:0]}
 	out.immune, out.because = r.immune(a)
 	if !r.anyObs || out.immune {
 		return

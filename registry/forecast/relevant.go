@@ -28,6 +28,23 @@ func (r *run) relevant(s *schedule.Series) bool {
 // soon is how far ahead a risk series is announced, in days.
 const soon = 366
 
+// begins gives the day a risk series of another time begins to apply to the
+// patient, by an indication the patient has and an age to come, or None when that
+// is not soon (Table 5-4, CALCDTIND-1).
+func (r *run) begins(s *schedule.Series) Date {
+	out := None
+	if s.Type != schedule.Risk || s.Genders&r.p.Gender == 0 {
+		return out
+	}
+	for _, i := range s.Indications {
+		from := r.age(i.Begin, schedule.Past)
+		if r.observed[i.Observation] && from > r.p.Assessment && from <= r.p.Assessment+soon {
+			out = earlier(out, from)
+		}
+	}
+	return out
+}
+
 // noteUpcoming tells, once for a vaccine group and observation, that a risk
 // series begins to apply before long.
 func (r *run) noteUpcoming(s *schedule.Series) {

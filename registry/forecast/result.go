@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
 
 // EvalStatus is the evaluation status of a dose against a series (Table 6-31 and
@@ -121,16 +123,20 @@ type Result struct {
 	Undetermined []Undetermined
 	// Upcoming names risk series that begin to apply at a later age.
 	Upcoming []Upcoming
+	// Unasked is filled when explained: the observations nobody has recorded, by
+	// which a risk series of the vaccine group would be followed.
+	Unasked []Unasked
 }
 
 // reset empties a result and keeps its storage.
 func (res *Result) reset(p *Patient) {
 	res.ID, res.Forecasts = p.ID, res.Forecasts[:0]
-	res.Undetermined, res.Upcoming = res.Undetermined[:0], res.Upcoming[:0]
+	res.Undetermined, res.Upcoming, res.Unasked = res.Undetermined[:0], res.Upcoming[:0], res.Unasked[:0]
 	res.Doses = slices.Grow(res.Doses[:0], len(p.Doses))[:len(p.Doses)]
 	for i := range p.Doses {
 		d := &res.Doses[i]
 		d.Date, d.CVX, d.Evaluations = p.Doses[i].Date, p.Doses[i].CVX, d.Evaluations[:0]
+		d.Words = nil
 	}
 }
 
@@ -151,6 +157,7 @@ type DoseResult struct {
 	Date        Date
 	CVX         string
 	Evaluations []Evaluation
+	Words       []string // when explained: what became of the dose, a sentence a vaccine group
 }
 
 // Evaluation is the status of a dose for one antigen, by the best series of it.
@@ -162,14 +169,17 @@ type Evaluation struct {
 	Target    int // the target dose it was evaluated against; 0 for none
 	Status    EvalStatus
 	Reason    Reason
+	Words     string     // when explained: the evaluation in one sentence
 	Decisions []Decision // when explained
 }
 
 // Forecast is the next dose of a vaccine group. A group has two when a standard
-// and a risk series both apply.
+// and a risk series both apply, and another when a risk series begins to apply
+// within a year (Begins).
 type Forecast struct {
 	Group    string
 	Risk     bool
+	Begins   Date // the day a risk series to come begins to apply; None for one of today
 	Status   Status
 	Number   int // of the dose due; 0 when none is
 	Earliest Date
@@ -182,6 +192,7 @@ type Forecast struct {
 	Shared      bool     // a matter of shared clinical decision-making
 	Series      []string // the best series behind it
 	Antigens    []string // recommended antigens (FORECASTVG-8)
+	Words       []string // when explained: the forecast in a few sentences
 	Decisions   []Decision
 }
 
@@ -193,9 +204,19 @@ type Upcoming struct {
 	From        Date
 }
 
-// Undetermined is a risk that was neither confirmed nor ruled out: the patient
-// carries a code this schedule does not know.
+// Undetermined is a risk or a contraindication that was neither confirmed nor
+// ruled out: the observation is recorded as unknown, or its code is not one of
+// this schedule's.
 type Undetermined struct {
-	Code string
-	Says string
+	Code   string
+	Title  string   // "" of a code the schedule does not know
+	Groups []string // vaccine groups whose forecast it may change
+	Says   string
+}
+
+// Unasked is what a vaccine group has risk series for at the patient's age and
+// gender, and nothing is recorded of.
+type Unasked struct {
+	Group        string
+	Observations []schedule.Observation
 }

@@ -12,7 +12,7 @@ import (
 // decision is named.
 func TestTwoForecasts(t *testing.T) {
 	p := &Patient{Born: coldkeep.CivilDate(1988, 6, 23), Gender: schedule.Female, Assessment: coldkeep.CivilDate(2025, 10, 1),
-		Observations: []Observation{{"007", None}, {"170", coldkeep.CivilDate(2025, 6, 1)}, {"no such code", None}}}
+		Observations: []Observation{{Code: "007", Date: None}, {Code: "170", Date: coldkeep.CivilDate(2025, 6, 1)}, {Code: "no such code", Date: None}}}
 	res := New(Builtin()).Forecast(p)
 	kinds := map[bool]*Forecast{}
 	for i := range res.Forecasts {
@@ -37,7 +37,7 @@ func TestTwoForecasts(t *testing.T) {
 // TestPregnancyOfUnknownOnset holds that the dose is due, without dates.
 func TestPregnancyOfUnknownOnset(t *testing.T) {
 	p := &Patient{Born: coldkeep.CivilDate(1988, 6, 23), Gender: schedule.Female, Assessment: coldkeep.CivilDate(2025, 10, 1),
-		Observations: []Observation{{"007", None}}}
+		Observations: []Observation{{Code: "007", Date: None}}}
 	f := forecastOf(t, New(Builtin()).Forecast(p), "DTaP/Tdap/Td")
 	if !f.Risk || f.Status != NotComplete || f.Earliest != None || f.Reason&DateNeeded == 0 {
 		t.Errorf("got %+v", f)
@@ -47,24 +47,32 @@ func TestPregnancyOfUnknownOnset(t *testing.T) {
 // TestUpcoming holds Table 5-4: an indication does not apply before its age, and
 // is announced when that is near.
 func TestUpcoming(t *testing.T) {
-	born := coldkeep.CivilDate(2017, 3, 1)
+	born, nine := coldkeep.CivilDate(2017, 3, 1), coldkeep.CivilDate(2026, 3, 1)
 	for _, c := range []struct {
 		name       string
 		assessment Date
 		want       int
+		due        bool
 	}{
-		{"a month before 9 years", coldkeep.CivilDate(2026, 2, 1), 1},
-		{"two years before", coldkeep.CivilDate(2024, 2, 1), 0},
-		{"at 9 years", coldkeep.CivilDate(2026, 3, 1), 0},
+		{"a month before 9 years", coldkeep.CivilDate(2026, 2, 1), 1, true},
+		{"two years before", coldkeep.CivilDate(2024, 2, 1), 0, false},
+		{"at 9 years", nine, 0, true},
 	} {
-		p := &Patient{Born: born, Gender: schedule.Male, Assessment: c.assessment, Observations: []Observation{{"211", None}}}
+		p := &Patient{Born: born, Gender: schedule.Male, Assessment: c.assessment, Observations: []Observation{{Code: "211", Date: None}}}
 		res := New(Builtin()).Forecast(p)
 		if len(res.Upcoming) != c.want {
 			t.Errorf("%s: %+v", c.name, res.Upcoming)
 		}
-		due := slices.ContainsFunc(res.Forecasts, func(f Forecast) bool { return f.Group == "Dengue" })
-		if due != (c.assessment >= coldkeep.CivilDate(2026, 3, 1)) {
-			t.Errorf("%s: dengue is forecast: %v", c.name, due)
+		i := slices.IndexFunc(res.Forecasts, func(f Forecast) bool { return f.Group == "Dengue" })
+		if (i >= 0) != c.due {
+			t.Errorf("%s: dengue is forecast: %v", c.name, i >= 0)
+		}
+		if i < 0 {
+			continue
+		}
+		f := res.Forecasts[i]
+		if f.Earliest != nine || f.Number != 1 || (f.Begins == nine) != (c.want == 1) {
+			t.Errorf("%s: %+v", c.name, f)
 		}
 	}
 }
@@ -73,7 +81,7 @@ func TestUpcoming(t *testing.T) {
 // date: an infant at risk is due, and an adult follows the adult series, though
 // the infant one has the higher priority.
 func TestInfantWithoutStartDate(t *testing.T) {
-	risk := []Observation{{"070", None}}
+	risk := []Observation{{Code: "070", Date: None}}
 	for _, c := range []struct {
 		name     string
 		born     Date

@@ -23,12 +23,14 @@ func (r *run) seasonsBack(t *schedule.Dose) int {
 	if t.SeasonStart == None || t.SeasonEnd == None || r.p.Assessment > t.SeasonEnd-365 {
 		return 0
 	}
-	for n := 1; ; n++ {
-		back := schedule.Period{Years: int16(-n)}
-		if back.From(t.SeasonEnd) < r.p.Assessment {
-			return n - 1
-		}
+	last, _, _ := t.SeasonEnd.Civil()
+	asked, _, _ := r.p.Assessment.Civil()
+	n := last - asked
+	back := schedule.Period{Years: int16(-n)}
+	if back.From(t.SeasonEnd) < r.p.Assessment {
+		n-- // the season that ends in the year asked for is over
 	}
+	return n
 }
 
 // counted gives the dates a skip condition counts doses between, None when open.

@@ -17,20 +17,63 @@ func (r *run) selectBest(a *schedule.Antigen) {
 	}
 	out := &r.antigens[a.Index]
 	for i, st := range prioritized {
-		if st != nil && best(st, i, a, prioritized) {
+		if st != nil && best(st, i, prioritized) {
 			out.best = append(out.best, st)
+		}
+	}
+	if r.anyObs {
+		r.lookAhead(a, prioritized)
+	}
+}
+
+// lookAhead forecasts the risk series that begin to apply to the patient before
+// long, of the series groups that have nothing to say today. [I] Table 5-4 asks
+// whether an indication applies on the assessment date; a forecast is about the
+// days after it, and CDC's cases expect the first dose from the day on which the
+// indication begins. Such a series stands beside the others and displaces none:
+// Table 8-14 is of those that apply today.
+func (r *run) lookAhead(a *schedule.Antigen, prioritized []*series) {
+	for i := range a.SeriesGroups {
+		if prioritized[i] != nil {
+			continue
+		}
+		any := false
+		for _, ser := range a.SeriesGroups[i].Series {
+			from := r.begins(ser)
+			if from == None || r.follows[ser.Index] {
+				continue
+			}
+			any = true
+			r.follows[ser.Index] = true
+			r.follow(ser, from)
+		}
+		if !any {
+			continue
+		}
+		st := r.prioritize(a.SeriesGroups[i].Series)
+		if st == nil || st.from == None || st.status != NotComplete {
+			continue
+		}
+		if !slices.ContainsFunc(prioritized, func(o *series) bool { return o != nil && o.status == Complete && equivalent(st, o) }) {
+			r.antigens[a.Index].ahead = append(r.antigens[a.Index].ahead, st)
 		}
 	}
 }
 
+// equivalent reports whether the series names the other's series group as one
+// that protects as well (Table 8-14).
+func equivalent(st, o *series) bool {
+	return slices.Contains(st.Equivalent, number(o))
+}
+
 // best is Table 8-14.
-func best(st *series, self int, a *schedule.Antigen, prioritized []*series) bool {
+func best(st *series, self int, prioritized []*series) bool {
 	if st.status == Complete {
 		return true
 	}
 	complete, risk := false, false
 	for i, o := range prioritized {
-		if i == self || o == nil || !slices.Contains(st.Equivalent, a.SeriesGroups[i].Number) {
+		if i == self || o == nil || !equivalent(st, o) {
 			continue
 		}
 		complete = complete || o.status == Complete
@@ -92,7 +135,7 @@ func (st *series) by(how chosen) *series {
 // names it; without it a series for those of 75 years and over would be forecast
 // to infants. A patient with a valid dose in the series has started it.
 func (r *run) mayStart(st *series) bool {
-	return st.satisfied > 0 || r.p.Assessment >= r.age(st.MinAge, schedule.Past)
+	return st.satisfied > 0 || max(r.p.Assessment, st.from) >= r.age(st.MinAge, schedule.Past)
 }
 
 // higher gives the higher of two priorities, A before B; 0 is none.

@@ -145,7 +145,7 @@ func TestLineShape(t *testing.T) {
 func TestExplain(t *testing.T) {
 	e := New(Builtin())
 	p := child()
-	p.Observations = []Observation{{"160", None}}
+	p.Observations = []Observation{{Code: "160", Date: None}}
 	fast, told := e.Forecast(p), e.Explain(p)
 	if !sameForecasts(fast.Forecasts, told.Forecasts) {
 		t.Error("explaining changed a forecast")

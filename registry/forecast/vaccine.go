@@ -15,7 +15,7 @@ func (r *run) preferable(st *series, t *schedule.Dose, i int, g *given) bool {
 			continue
 		}
 		if r.explain {
-			st.noteDose(i, "Table 6-26", "A preferable vaccine for this dose.", fact("cvx", g.dose.CVX))
+			st.noteDose(i, "Table 6-26", "with a preferable vaccine", false, fact("cvx", g.dose.CVX), fact("mvx", g.dose.MVX))
 		}
 		return true
 	}
@@ -28,13 +28,13 @@ func (r *run) allowable(st *series, t *schedule.Dose, i int, g *given) bool {
 		v := &t.AllowedTypes[k]
 		if v.CVX == g.cvx && r.within(v.Begin, v.End, g.date) { // CALCDTALLOW-1, CALCDTALLOW-2
 			if r.explain {
-				st.noteDose(i, "Table 6-29", "An allowable vaccine for this dose.", fact("cvx", g.dose.CVX))
+				st.noteDose(i, "Table 6-29", "with an allowable vaccine", false, fact("cvx", g.dose.CVX), fact("mvx", g.dose.MVX))
 			}
 			return true
 		}
 	}
 	if r.explain {
-		st.noteDose(i, "Table 6-29", "Neither a preferable nor an allowable vaccine for this dose at this age.", fact("cvx", g.dose.CVX))
+		r.noteWrongVaccine(st, t, i, g)
 	}
 	return false
 }

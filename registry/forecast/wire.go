@@ -17,8 +17,9 @@ type lineIn struct {
 	BirthCountry string          `json:"birth_country"`
 	Assessment   string          `json:"assessment_date"`
 	Observations []struct {
-		Code string `json:"code"`
-		Date string `json:"date"`
+		Code     string `json:"code"`
+		Date     string `json:"date"`
+		Presence string `json:"presence"`
 	} `json:"observations"`
 	Doses []struct {
 		Date      string `json:"date"`
@@ -88,7 +89,17 @@ func parseLine(line []byte, p *Patient) (json.RawMessage, error) {
 		if err != nil {
 			return in.ID, invalid("the date of observation "+strconv.Itoa(i+1), err)
 		}
-		p.Observations = append(p.Observations, Observation{o.Code, d})
+		var presence Presence
+		switch o.Presence {
+		case "", "present":
+		case "unknown":
+			presence = Unknown
+		case "absent":
+			presence = Absent
+		default:
+			return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "the presence of observation %d, %q, is not present, absent or unknown", i+1, o.Presence)
+		}
+		p.Observations = append(p.Observations, Observation{Code: o.Code, Date: d, Presence: presence})
 	}
 	for i, x := range in.Doses {
 		d := Dose{CVX: x.CVX, MVX: x.MVX, Condition: x.Condition}
@@ -241,6 +252,9 @@ func appendForecast(b []byte, f *Forecast, explain bool) []byte {
 	b = appendDate(b, `,"recommended":`, f.Recommended)
 	b = appendDate(b, `,"past_due":`, f.PastDue)
 	b = appendDate(b, `,"latest":`, f.Latest)
+	if f.Begins != None {
+		b = appendDate(b, `,"begins":`, f.Begins)
+	}
 	b = append(b, `,"cvx":[`...)
 	for i, c := range f.CVX {
 		b = comma(b, i)
