@@ -79,7 +79,7 @@ func run(w io.Writer, cases string, n int, workers string, seed uint64) error {
 	patients := bytes.Count(input, []byte("\n")) + 1
 	for _, k := range counts {
 		start := time.Now()
-		if err := forecast.Stream(context.Background(), bytes.NewReader(input), io.Discard, s, k); err != nil {
+		if err := forecast.Stream(context.Background(), bytes.NewReader(input), io.Discard, s, k, false); err != nil {
 			return err
 		}
 		took := time.Since(start)

@@ -14,6 +14,7 @@ import (
 type forecastCmd struct {
 	Schedule string `help:"Folder of CDC's published supporting data (XML), in place of the built-in schedule." placeholder:"DIR"`
 	Workers  int    `help:"Patients worked on at once; 0 is one a core."`
+	Explain  bool   `help:"Say in words why each dose counts or not and what each date rests on."`
 }
 
 // Run answers one patient a line, in the order they came.
@@ -26,7 +27,7 @@ func (f *forecastCmd) Run(ctx context.Context, std streams) error {
 	if workers < 1 {
 		workers = runtime.NumCPU()
 	}
-	return forecast.Stream(ctx, std.in, std.out, s, workers)
+	return forecast.Stream(ctx, std.in, std.out, s, workers, f.Explain)
 }
 
 func (f *forecastCmd) schedule() (*schedule.Schedule, error) {

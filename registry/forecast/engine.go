@@ -219,7 +219,8 @@ type target struct {
 type evaluation struct {
 	status EvalStatus
 	reason Reason
-	target int // dose number, 0 for none
+	target int // dose number of the series, 0 for none
+	nth    int // of the doses that count, when this one does
 	notes  []Decision
 }
 

@@ -53,6 +53,7 @@ func (r *run) evaluateSeries(st *series) {
 			}
 			st.next++
 			st.satisfied++
+			e.nth = st.satisfied
 			if st.first == None {
 				st.first = g.date
 			}

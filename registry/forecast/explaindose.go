@@ -9,6 +9,9 @@ import (
 // noteAge tells the age at a dose (Table 6-15).
 func (r *run) noteAge(st *series, i int, g *given, a *schedule.Age, why Reason) {
 	clause := "at the age of " + ageWords(r.p.Born, g.date)
+	if g.date == r.p.Born {
+		clause = "on the day of birth"
+	}
 	least, absMin := r.periodText(a.Min), r.periodText(a.AbsMin)
 	switch {
 	case why == TooYoung:
@@ -17,6 +20,7 @@ func (r *run) noteAge(st *series, i int, g *given, a *schedule.Age, why Reason) 
 		clause = "too old " + clause + limits("only below "+r.periodText(a.Max))
 	case why == GraceAge:
 		clause += ", within the grace period" + limits("minimum "+least, counts(absMin, None))
+	case g.date == r.p.Born: // no minimum to speak of
 	case a.Min != 0 && a.Max != 0:
 		clause += limits("minimum "+least, "below "+r.periodText(a.Max))
 	case a.Min != 0:
@@ -33,6 +37,9 @@ func (r *run) noteAge(st *series, i int, g *given, a *schedule.Age, why Reason) 
 // noteInterval tells the time since what an interval counts from (Table 6-18).
 func (r *run) noteInterval(st *series, i int, date, ref Date, v *schedule.Interval, soon, grace bool) {
 	clause := spanWords(int(date-ref)) + " after " + r.anchorWords(st, v, ref, i)
+	if date < ref {
+		clause = "before " + r.anchorWords(st, v, ref, i)
+	}
 	switch {
 	case soon:
 		clause = "too soon, " + clause + limits("minimum "+spell(v.Min), counts(spell(v.AbsMin), v.AbsMin.From(ref)))
@@ -70,17 +77,12 @@ func (r *run) anchorWords(st *series, v *schedule.Interval, ref Date, i int) str
 	case schedule.FromObservation:
 		return "“" + r.s.Observations[v.Observation].Title + "” (" + ref.String() + ")"
 	}
-	n, which := 0, "the dose of "+ref.String()+", which did not count"
-	for k := range min(i, len(st.evals)) {
-		if st.evals[k].status != Valid {
-			continue
-		}
-		n++
-		if r.given[r.records[st.Antigen.Index][k]].date == ref {
-			which = "dose " + itoa(n) + " of " + ref.String()
+	for k := min(i, len(st.evals)) - 1; k >= 0; k-- {
+		if n := st.evals[k].nth; n > 0 && r.given[r.records[st.Antigen.Index][k]].date == ref {
+			return "dose " + itoa(n) + " of " + ref.String()
 		}
 	}
-	return which
+	return "the dose of " + ref.String() + ", which did not count"
 }
 
 // substandardWords tells why a dose cannot be trusted (Table 6-3).
@@ -133,7 +135,7 @@ func (r *run) window(begin, end schedule.PeriodID) string {
 // vaccine group; the number is that of the doses that count.
 func (r *run) doseWords(st *series, i int, what string) string {
 	e, g := &st.evals[i], &r.given[r.records[st.Antigen.Index][i]]
-	dose := r.vaccineName(g.cvx) + " (CVX " + r.s.Vaccines[g.cvx].Code + ")"
+	dose := " on " + g.date.String() + " (" + r.vaccineName(g.cvx) + "; CVX " + r.s.Vaccines[g.cvx].Code + ")"
 	var clauses []string
 	for k := range e.notes {
 		if n := &e.notes[k]; n.clause != "" && n.against == (e.status != Valid) {
@@ -143,19 +145,13 @@ func (r *run) doseWords(st *series, i int, what string) string {
 	why := ": " + strings.Join(clauses, ", ") + "."
 	switch e.status {
 	case Valid:
-		n := 0
-		for k := range i + 1 {
-			if st.evals[k].status == Valid {
-				n++
-			}
-		}
-		return "Dose " + itoa(n) + " of " + what + ", " + dose + " on " + g.date.String() + ", counts" + why
+		return "Dose " + itoa(e.nth) + " of " + what + dose + " counts" + why
 	case Extraneous:
 		if e.reason == SeriesComplete {
-			return dose + " on " + g.date.String() + " was not needed for " + what + why
+			return "The dose" + dose + " was not needed for " + what + why
 		}
 	}
-	return dose + " on " + g.date.String() + " does not count for " + what + why
+	return "The dose" + dose + " does not count for " + what + why
 }
 
 // explainDoses puts the evaluations of each dose in sentences: one for a vaccine
@@ -171,7 +167,7 @@ func (r *run) explainDoses() {
 		}
 		if len(d.Evaluations) == 0 {
 			d.Words = []string{r.vaccineName(cvx) + " (CVX " + d.CVX + ") on " + d.Date.String() +
-				" is of no series that this patient follows, so it was not evaluated."}
+				" is of no series that applies to this patient, so it was not evaluated."}
 		}
 		for k := range d.Evaluations {
 			e := &d.Evaluations[k]

@@ -60,7 +60,7 @@ func (r *run) conditionFact(st *series, t *schedule.Dose, c *schedule.Condition,
 	case schedule.ByAge:
 		return Fact{"age (Table 6-6)", "the age is" + r.window(c.Begin, c.EndAge)}
 	case schedule.ByInterval:
-		return Fact{"interval (Table 6-8)", c.Interval.Text + " or more since the previous dose"}
+		return Fact{"interval (Table 6-8)", spell(c.Interval) + " or more since the previous dose"}
 	case schedule.ByCompleted:
 		return Fact{"completed series (Table 6-7)", "another series of " + st.Antigen.Name + " is complete"}
 	}
@@ -122,7 +122,7 @@ func (r *run) noteCandidate(st *series, t *schedule.Dose, candidate Date) {
 			continue
 		}
 		if ref := r.reference(st, v, len(records)); ref != None {
-			holds("minimum interval", v.Min.Text+" after "+r.anchorWords(st, v, ref, len(records)), v.Min.From(ref))
+			holds("minimum interval", spell(v.Min)+" after "+r.anchorWords(st, v, ref, len(records)), v.Min.From(ref))
 		}
 	}
 	if a := agesAt(t, r.p.Assessment); a != nil && a.Min != 0 {
@@ -132,7 +132,7 @@ func (r *run) noteCandidate(st *series, t *schedule.Dose, candidate Date) {
 		holds("season start", "the season begins", start)
 	}
 	if d := r.conflictEnd(t); d != None {
-		holds("end of vaccine conflicts", "a vaccine given before needs a distance until then", d)
+		holds("end of vaccine conflicts", "the distance from "+r.conflictWith(t, d), d)
 	}
 	if st.from != None {
 		holds("indication begins", "the risk series begins to apply", st.from)
@@ -141,6 +141,22 @@ func (r *run) noteCandidate(st *series, t *schedule.Dose, candidate Date) {
 		holds("most recent dose", "the day of the last dose", candidate)
 	}
 	st.note("FORECASTDTCAN-1", "The next step of the series is step "+itoa(t.Number)+".", facts...)
+}
+
+// conflictWith names the vaccine whose conflict with the dose ends last
+// (CALCDTCONFLICT-3).
+func (r *run) conflictWith(t *schedule.Dose, end Date) string {
+	for k := range r.given {
+		prev := &r.given[k]
+		for p := range t.Preferable {
+			for _, c := range r.s.Vaccines[t.Preferable[p].CVX].Conflicts {
+				if c.Previous == prev.cvx && c.End.From(prev.date) == end {
+					return r.vaccineName(prev.cvx) + " of " + prev.date.String()
+				}
+			}
+		}
+	}
+	return "another vaccine"
 }
 
 // noteDates tells the dates and what the recommended one rests on (FORECASTDT-1
@@ -169,11 +185,11 @@ func (r *run) noteDates(st *series, t *schedule.Dose) {
 		}
 		if v.EarliestRec != nil && !byAge && v.EarliestRec.From(ref) >= last {
 			last = v.EarliestRec.From(ref)
-			st.told.recommended = v.EarliestRec.Text + " after " + r.anchorWords(st, v, ref, len(records))
+			st.told.recommended = spell(v.EarliestRec) + " after " + r.anchorWords(st, v, ref, len(records))
 		}
 		if v.LatestRec != nil && !byAgeDue && v.LatestRec.From(ref) >= lastDue {
 			lastDue = v.LatestRec.From(ref)
-			st.told.due = v.LatestRec.Text + " after " + r.anchorWords(st, v, ref, len(records))
+			st.told.due = spell(v.LatestRec) + " after " + r.anchorWords(st, v, ref, len(records))
 		}
 	}
 	facts := []Fact{dateFact("earliest", st.earliest), dateFact("recommended", st.recommended), dateFact("past due", st.pastDue), dateFact("latest", st.latest)}
@@ -314,7 +330,8 @@ func dueWords(what string, m []*series, f *Forecast) string {
 		if st.recommended == f.Recommended && recommended == "" {
 			recommended = limits(st.told.recommended)
 		}
-		if f.PastDue != None && st.pastDue == f.PastDue && due == "" {
+		// A date that was moved up to the earliest rests on nothing else.
+		if f.PastDue > f.Earliest && st.pastDue == f.PastDue && due == "" {
 			due = limits(st.told.due)
 		}
 	}

@@ -225,7 +225,7 @@ func (r *run) reportDoses() {
 						e := &st.evals[i]
 						d.Evaluations = append(d.Evaluations, Evaluation{
 							Group: r.s.Groups[g].Name, Antigen: st.Antigen.Name, Risk: st.Type != schedule.Standard,
-							Series: st.Name, Target: e.target, Status: e.status, Reason: e.reason, Decisions: e.notes,
+							Series: st.Name, Target: e.target, Number: e.nth, Status: e.status, Reason: e.reason, Decisions: e.notes,
 						})
 						if r.explain {
 							what := r.s.Groups[g].Name

@@ -166,7 +166,8 @@ type Evaluation struct {
 	Antigen   string
 	Risk      bool // by a risk series
 	Series    string
-	Target    int // the target dose it was evaluated against; 0 for none
+	Target    int // the target dose of the series it was evaluated against; 0 for none
+	Number    int // which of the doses that count it is; 0 when it does not
 	Status    EvalStatus
 	Reason    Reason
 	Words     string     // when explained: the evaluation in one sentence

@@ -58,11 +58,11 @@ type batch struct {
 const batchSize = 64 << 10
 
 // Stream answers JSON Lines from r on w, in the order they came, with a number
-// of workers. A bad line gives an error in its place and the rest goes on; empty
+// of workers; explained, each answer carries the words and decisions behind it. A bad line gives an error in its place and the rest goes on; empty
 // lines are passed over.
 //
 // EUNAVAILABLE: reading or writing failed. The context's error ends it too.
-func Stream(ctx context.Context, r io.Reader, w io.Writer, s *schedule.Schedule, workers int) error {
+func Stream(ctx context.Context, r io.Reader, w io.Writer, s *schedule.Schedule, workers int, explain bool) error {
 	workers = max(workers, 1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -74,7 +74,7 @@ func Stream(ctx context.Context, r io.Reader, w io.Writer, s *schedule.Schedule,
 		pool.Go(func() {
 			l := &liner{run: newRun(s)}
 			for b := range jobs {
-				b.answer(l)
+				b.answer(l, explain)
 				close(b.done)
 			}
 		})
@@ -133,14 +133,14 @@ func readBatches(ctx context.Context, r io.Reader, jobs, order chan<- *batch) er
 	return nil
 }
 
-func (b *batch) answer(l *liner) {
+func (b *batch) answer(l *liner, explain bool) {
 	b.out = make([]byte, 0, 8*len(b.lines))
 	for line := range bytes.Lines(b.lines) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}
-		b.out = l.append(b.out, line, false)
+		b.out = l.append(b.out, line, explain)
 		b.out = append(b.out, '\n')
 	}
 }

@@ -23,7 +23,7 @@ func TestStreamKeepsOrder(t *testing.T) {
 	for i := range n {
 		fmt.Fprintf(&in, aPatient, i)
 	}
-	err := Stream(t.Context(), &in, &out, Builtin(), 4)
+	err := Stream(t.Context(), &in, &out, Builtin(), 4, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestStreamGoesOn(t *testing.T) {
 	for _, r := range rows {
 		in.WriteString(r.in + "\n\n") // empty lines are passed over
 	}
-	err := Stream(t.Context(), iotest.OneByteReader(&in), &out, Builtin(), 2)
+	err := Stream(t.Context(), iotest.OneByteReader(&in), &out, Builtin(), 2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestStreamGoesOn(t *testing.T) {
 func TestStreamWithoutLastNewline(t *testing.T) {
 	long := `{"id":"` + strings.Repeat("x", 3*batchSize) + `","dob":"2025-02-03","assessment_date":"2025-11-10"}`
 	var out bytes.Buffer
-	err := Stream(t.Context(), strings.NewReader(long), &out, Builtin(), 1)
+	err := Stream(t.Context(), strings.NewReader(long), &out, Builtin(), 1, false)
 	if err != nil || strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), `"forecasts":[`) {
 		t.Errorf("%v: %d bytes", err, out.Len())
 	}
@@ -95,17 +95,17 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 // TestStreamEnds holds that failing input, failing output and a cancelled
 // context each end the stream with their error.
 func TestStreamEnds(t *testing.T) {
-	err := Stream(t.Context(), iotest.ErrReader(errors.New("gone")), new(bytes.Buffer), Builtin(), 2)
+	err := Stream(t.Context(), iotest.ErrReader(errors.New("gone")), new(bytes.Buffer), Builtin(), 2, false)
 	if coldkeep.ErrorCode(err) != coldkeep.EUNAVAILABLE {
 		t.Errorf("reading failed and gave %v", err)
 	}
-	err = Stream(t.Context(), strings.NewReader(strings.Repeat(fmt.Sprintf(aPatient, 1), 5000)), brokenPipe{}, Builtin(), 2)
+	err = Stream(t.Context(), strings.NewReader(strings.Repeat(fmt.Sprintf(aPatient, 1), 5000)), brokenPipe{}, Builtin(), 2, false)
 	if coldkeep.ErrorCode(err) != coldkeep.EUNAVAILABLE {
 		t.Errorf("writing failed and gave %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err = Stream(ctx, strings.NewReader(fmt.Sprintf(aPatient, 1)), new(bytes.Buffer), Builtin(), 2)
+	err = Stream(ctx, strings.NewReader(fmt.Sprintf(aPatient, 1)), new(bytes.Buffer), Builtin(), 2, false)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled context gave %v", err)
 	}

@@ -6,170 +6,16 @@ import (
 	"strconv"
 
 	coldkeep "github.com/coldkeep/coldkeep"
-	"github.com/coldkeep/coldkeep/registry/forecast/schedule"
 )
-
-// lineIn is a patient as the forecast command reads one.
-type lineIn struct {
-	ID           json.RawMessage `json:"id"`
-	DOB          string          `json:"dob"`
-	Gender       string          `json:"gender"`
-	BirthCountry string          `json:"birth_country"`
-	Assessment   string          `json:"assessment_date"`
-	Observations []struct {
-		Code     string `json:"code"`
-		Date     string `json:"date"`
-		Presence string `json:"presence"`
-	} `json:"observations"`
-	Doses []struct {
-		Date      string `json:"date"`
-		CVX       string `json:"cvx"`
-		MVX       string `json:"mvx"`
-		LotExpiry string `json:"lot_expiry"`
-		Condition bool   `json:"condition"`
-	} `json:"doses"`
-}
-
-// maxDoses and maxObservations bound a line. No life comes near them, and the
-// work of a forecast grows with the square of the doses.
-const (
-	maxDoses        = 1000
-	maxObservations = 1000
-)
-
-// ParseLine reads a patient from a line of the forecast command's input.
-//
-// EINVALID: the line is not JSON, or a field is missing or wrong.
-func ParseLine(line []byte) (*Patient, error) {
-	p := new(Patient)
-	id, err := parseLine(line, p)
-	p.ID = idText(id)
-	return p, err
-}
-
-// parseLine reads a line into p, whose storage it uses again. It gives the id as
-// it was written, also with an error when the line has one.
-func parseLine(line []byte, p *Patient) (json.RawMessage, error) {
-	var in lineIn
-	err := json.Unmarshal(line, &in)
-	if err != nil {
-		var only struct {
-			ID json.RawMessage `json:"id"`
-		}
-		_ = json.Unmarshal(line, &only) // the id is known or it is not
-		return only.ID, coldkeep.Wrap(err, coldkeep.EINVALID, "forecast.ParseLine", "the line cannot be read: %v", err)
-	}
-	*p = Patient{BirthCountry: in.BirthCountry, Observations: p.Observations[:0], Doses: p.Doses[:0]}
-	p.Born, err = coldkeep.ParseDate(in.DOB)
-	if err != nil {
-		return in.ID, invalid("dob", err)
-	}
-	p.Assessment, err = coldkeep.ParseDate(in.Assessment)
-	if err != nil {
-		return in.ID, invalid("assessment_date", err)
-	}
-	if p.Assessment < p.Born {
-		return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "assessment_date is before dob")
-	}
-	switch in.Gender {
-	case "F", "f":
-		p.Gender = schedule.Female
-	case "M", "m":
-		p.Gender = schedule.Male
-	case "U", "u", "": // Table 5-2: an empty gender is Unknown
-		p.Gender = schedule.UnknownGender
-	default:
-		return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "gender %q is not F, M or U", in.Gender)
-	}
-	if len(in.Doses) > maxDoses || len(in.Observations) > maxObservations {
-		return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "more than %d doses or %d observations", maxDoses, maxObservations)
-	}
-	for i, o := range in.Observations {
-		d, err := optional(o.Date)
-		if err != nil {
-			return in.ID, invalid("the date of observation "+strconv.Itoa(i+1), err)
-		}
-		var presence Presence
-		switch o.Presence {
-		case "", "present":
-		case "unknown":
-			presence = Unknown
-		case "absent":
-			presence = Absent
-		default:
-			return in.ID, coldkeep.Errorf(coldkeep.EINVALID, "the presence of observation %d, %q, is not present, absent or unknown", i+1, o.Presence)
-		}
-		p.Observations = append(p.Observations, Observation{Code: o.Code, Date: d, Presence: presence})
-	}
-	for i, x := range in.Doses {
-		d := Dose{CVX: x.CVX, MVX: x.MVX, Condition: x.Condition}
-		d.Date, err = coldkeep.ParseDate(x.Date)
-		if err != nil {
-			return in.ID, invalid("the date of dose "+strconv.Itoa(i+1), err)
-		}
-		d.LotExpiry, err = lotExpiry(x.LotExpiry)
-		if err != nil {
-			return in.ID, invalid("the lot expiry of dose "+strconv.Itoa(i+1), err)
-		}
-		p.Doses = append(p.Doses, d)
-	}
-	return in.ID, nil
-}
-
-func invalid(what string, err error) error {
-	return coldkeep.Errorf(coldkeep.EINVALID, "%s: %s", what, coldkeep.ErrorMessage(err))
-}
-
-func idText(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		return s
-	}
-	return string(raw)
-}
-
-func optional(s string) (Date, error) {
-	if s == "" {
-		return None, nil
-	}
-	return coldkeep.ParseDate(s)
-}
-
-// lotExpiry reads a date, or a month that stands for its last day (CALCDTLOTEXP-1).
-func lotExpiry(s string) (Date, error) {
-	if len(s) != len("2006-01") {
-		return optional(s)
-	}
-	first, err := coldkeep.ParseDate(s + "-01")
-	if err != nil {
-		return None, err
-	}
-	y, m, _ := first.Civil()
-	return first + Date(coldkeep.DaysIn(y, m)-1), nil
-}
 
 // appendResult writes an answer in the shape of the forecast command. Explained,
-// it carries every evaluation and the decisions behind each.
+// it says the same and adds the words, the decisions behind each evaluation and
+// forecast, and the evaluations that the contract's do not show.
 func appendResult(b []byte, id json.RawMessage, res *Result, explain bool) []byte {
 	b = appendID(b, id)
 	b = append(b, `,"doses":[`...)
 	for i := range res.Doses {
-		d := &res.Doses[i]
-		b = comma(b, i)
-		b = append(b, `{"date":"`...)
-		b = d.Date.Append(b)
-		b = append(b, `","cvx":`...)
-		b = appendString(b, d.CVX)
-		b = append(b, `,"evaluations":[`...)
-		n := 0
-		for k := range d.Evaluations {
-			if explain || standsFor(d.Evaluations, k) {
-				b = comma(b, n)
-				b = appendEvaluation(b, &d.Evaluations[k], explain)
-				n++
-			}
-		}
-		b = append(b, `]}`...)
+		b = appendDose(comma(b, i), &res.Doses[i], explain)
 	}
 	b = append(b, `],"forecasts":[`...)
 	for i := range res.Forecasts {
@@ -180,9 +26,12 @@ func appendResult(b []byte, id json.RawMessage, res *Result, explain bool) []byt
 	if len(res.Undetermined) > 0 {
 		b = append(b, `,"undetermined":[`...)
 		for i, u := range res.Undetermined {
-			b = comma(b, i)
-			b = append(b, `{"code":`...)
+			b = append(comma(b, i), `{"code":`...)
 			b = appendString(b, u.Code)
+			b = append(b, `,"title":`...)
+			b = appendString(b, u.Title)
+			b = append(b, `,"vaccine_groups":`...)
+			b = appendStrings(b, u.Groups)
 			b = append(b, `,"says":`...)
 			b = appendString(b, u.Says)
 			b = append(b, '}')
@@ -192,8 +41,7 @@ func appendResult(b []byte, id json.RawMessage, res *Result, explain bool) []byt
 	if len(res.Upcoming) > 0 {
 		b = append(b, `,"upcoming":[`...)
 		for i, u := range res.Upcoming {
-			b = comma(b, i)
-			b = append(b, `{"vaccine_group":`...)
+			b = append(comma(b, i), `{"vaccine_group":`...)
 			b = appendString(b, u.Group)
 			b = append(b, `,"observation":`...)
 			b = appendString(b, u.Observation)
@@ -201,6 +49,51 @@ func appendResult(b []byte, id json.RawMessage, res *Result, explain bool) []byt
 			b = append(b, '}')
 		}
 		b = append(b, ']')
+	}
+	if len(res.Unasked) > 0 {
+		b = append(b, `,"unasked":[`...)
+		for i, u := range res.Unasked {
+			b = append(comma(b, i), `{"vaccine_group":`...)
+			b = appendString(b, u.Group)
+			b = append(b, `,"observations":[`...)
+			for k, o := range u.Observations {
+				b = appendString(comma(b, k), o.Code)
+			}
+			b = append(b, `]}`...)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func appendDose(b []byte, d *DoseResult, explain bool) []byte {
+	b = append(b, `{"date":"`...)
+	b = d.Date.Append(b)
+	b = append(b, `","cvx":`...)
+	b = appendString(b, d.CVX)
+	b = append(b, `,"evaluations":[`...)
+	n := 0
+	for k := range d.Evaluations {
+		if standsFor(d.Evaluations, k) {
+			b = appendEvaluation(comma(b, n), &d.Evaluations[k], explain)
+			n++
+		}
+	}
+	b = append(b, ']')
+	if explain {
+		if n < len(d.Evaluations) {
+			b = append(b, `,"other_evaluations":[`...)
+			n = 0
+			for k := range d.Evaluations {
+				if !standsFor(d.Evaluations, k) {
+					b = appendEvaluation(comma(b, n), &d.Evaluations[k], explain)
+					n++
+				}
+			}
+			b = append(b, ']')
+		}
+		b = append(b, `,"words":`...)
+		b = appendStrings(b, d.Words)
 	}
 	return append(b, '}')
 }
@@ -234,6 +127,8 @@ func appendEvaluation(b []byte, e *Evaluation, explain bool) []byte {
 		b = appendString(b, e.Series)
 		b = append(b, `,"target_dose":`...)
 		b = appendNumber(b, e.Target)
+		b = append(b, `,"words":`...)
+		b = appendString(b, e.Words)
 		b = appendDecisions(b, e.Decisions)
 	}
 	return append(b, '}')
@@ -255,22 +150,17 @@ func appendForecast(b []byte, f *Forecast, explain bool) []byte {
 	if f.Begins != None {
 		b = appendDate(b, `,"begins":`, f.Begins)
 	}
-	b = append(b, `,"cvx":[`...)
-	for i, c := range f.CVX {
-		b = comma(b, i)
-		b = appendString(b, c)
-	}
-	b = append(b, `],"reason":`...)
+	b = append(b, `,"cvx":`...)
+	b = appendStrings(b, f.CVX)
+	b = append(b, `,"reason":`...)
 	b = appendPlain(b, f.Reason.String())
 	if explain {
 		b = append(b, `,"shared_decision":`...)
 		b = strconv.AppendBool(b, f.Shared)
-		b = append(b, `,"series":[`...)
-		for i, s := range f.Series {
-			b = comma(b, i)
-			b = appendString(b, s)
-		}
-		b = append(b, ']')
+		b = append(b, `,"series":`...)
+		b = appendStrings(b, f.Series)
+		b = append(b, `,"words":`...)
+		b = appendStrings(b, f.Words)
 		b = appendDecisions(b, f.Decisions)
 	}
 	return append(b, '}')
@@ -334,6 +224,14 @@ func appendDate(b []byte, key string, d Date) []byte {
 	b = append(b, '"')
 	b = d.Append(b)
 	return append(b, '"')
+}
+
+func appendStrings(b []byte, all []string) []byte {
+	b = append(b, '[')
+	for i, s := range all {
+		b = appendString(comma(b, i), s)
+	}
+	return append(b, ']')
 }
 
 // appendPlain writes one of our own words, which need no escaping.

@@ -92,7 +92,12 @@ func spell(p *schedule.Period) string {
 	if p == nil {
 		return ""
 	}
-	return p.Text
+	return inWords(p.Text)
+}
+
+// inWords reads the schedule's "6 weeks - 4 days" out.
+func inWords(period string) string {
+	return strings.NewReplacer(" - ", " less ", " + ", " and ").Replace(period)
 }
 
 const anyAge = "any age"
@@ -101,7 +106,7 @@ func (r *run) periodText(id schedule.PeriodID) string {
 	if id == 0 {
 		return anyAge
 	}
-	return r.s.Periods[id].Text
+	return inWords(r.s.Periods[id].Text)
 }
 
 func (r *run) vaccineName(c schedule.CVX) string {
