@@ -4,6 +4,7 @@
 package cdsixml
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	coldkeep "github.com/coldkeep/coldkeep"
@@ -22,49 +24,143 @@ const (
 	antigenPrefix = "antigensupportingdata"
 )
 
+// File is one file of a release, as it was uploaded.
+type File struct {
+	Name string // of which the folders do not matter
+	Data []byte
+}
+
+// The bounds of a release. CDC's 4.64 has 33 files, the greatest of 476 kB, and
+// 2.6 MB in all.
+const (
+	maxFiles = 500
+	maxFile  = 16 << 20
+	maxAll   = 64 << 20
+)
+
 // Load reads a release from the XML files at the top of fsys. The files carry
 // no version, so the caller says which it is; VersionOf finds it in a name.
 //
-// EINVALID: a file is malformed or missing.
+// EINVALID: a file is malformed, missing or too large.
 func Load(fsys fs.FS, version string) (*release.Release, error) {
 	const op = "cdsixml.Load"
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, op, "the supporting data cannot be listed")
 	}
-	rel := &release.Release{Version: version}
-	found := false
+	var files []File
 	for _, e := range entries {
-		name := strings.ToLower(e.Name())
-		if e.IsDir() || path.Ext(name) != ".xml" {
+		if e.IsDir() || kindOf(e.Name()) == otherFile {
 			continue
 		}
-		switch {
-		case strings.HasPrefix(name, scheduleFile):
-			if found {
-				return nil, coldkeep.Errorf(coldkeep.EINVALID, "there are two schedule files; the second is %s", e.Name())
-			}
-			found = true
-			err = decode(fsys, e.Name(), "scheduleSupportingData", &rel.Schedule)
-		case strings.HasPrefix(name, antigenPrefix):
-			var a release.Antigen
-			err = decode(fsys, e.Name(), "antigenSupportingData", &a)
-			if err == nil {
-				err = nameOf(&a, e.Name())
-			}
-			rel.Antigens = append(rel.Antigens, a)
+		f, err := fsys.Open(e.Name())
+		if err != nil {
+			return nil, coldkeep.Wrap(err, coldkeep.EINVALID, op, "%s cannot be opened", e.Name())
 		}
+		data, err := readBounded(f, e.Name())
+		_ = f.Close() // it was only read
 		if err != nil {
 			return nil, err
 		}
+		files = append(files, File{e.Name(), data})
 	}
-	if !found {
+	return Read(files, version)
+}
+
+// Read reads a release from its files; those that are not of the schedule or of an
+// antigen, such as a schema or release notes, are passed over.
+//
+// EINVALID: a file is malformed, missing or too large.
+func Read(files []File, version string) (*release.Release, error) {
+	if err := bounded(files); err != nil {
+		return nil, err
+	}
+	rel := &release.Release{Version: version}
+	found := ""
+	for _, f := range files {
+		switch kindOf(f.Name) {
+		case theSchedule:
+			if found != "" {
+				return nil, coldkeep.Errorf(coldkeep.EINVALID, "there are two schedule files; the second is %s", f.Name)
+			}
+			found = f.Name
+			if err := decode(f, "scheduleSupportingData", &rel.Schedule); err != nil {
+				return nil, err
+			}
+		case anAntigen:
+			var a release.Antigen
+			if err := decode(f, "antigenSupportingData", &a); err != nil {
+				return nil, err
+			}
+			if err := nameOf(&a, f.Name); err != nil {
+				return nil, err
+			}
+			rel.Antigens = append(rel.Antigens, a)
+		}
+	}
+	if found == "" {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "ScheduleSupportingData.xml is missing")
 	}
 	if len(rel.Antigens) == 0 {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "there is no AntigenSupportingData file")
 	}
+	// In the order of the antigens, however they were uploaded.
+	slices.SortStableFunc(rel.Antigens, func(a, b release.Antigen) int { return strings.Compare(a.Name, b.Name) })
 	return rel, nil
+}
+
+func bounded(files []File) error {
+	if len(files) > maxFiles {
+		return coldkeep.Errorf(coldkeep.EINVALID, "there are %d files; a release has at most %d", len(files), maxFiles)
+	}
+	all := 0
+	for _, f := range files {
+		if len(f.Data) > maxFile {
+			return tooLarge(f.Name)
+		}
+		all += len(f.Data)
+	}
+	if all > maxAll {
+		return coldkeep.Errorf(coldkeep.EINVALID, "the release is larger than %d MB", maxAll>>20)
+	}
+	return nil
+}
+
+func tooLarge(name string) error {
+	return coldkeep.Errorf(coldkeep.EINVALID, "%s is larger than %d MB", name, maxFile>>20)
+}
+
+func readBounded(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "cdsixml.Load", "%s cannot be read", name)
+	}
+	if len(data) > maxFile {
+		return nil, tooLarge(name)
+	}
+	return data, nil
+}
+
+// fileKind is what a file is, by its name.
+type fileKind uint8
+
+const (
+	otherFile fileKind = iota
+	theSchedule
+	anAntigen
+)
+
+func kindOf(name string) fileKind {
+	name = strings.ToLower(path.Base(strings.ReplaceAll(name, `\`, "/")))
+	switch {
+	case path.Ext(name) != ".xml":
+		return otherFile
+	case strings.HasPrefix(name, scheduleFile):
+		return theSchedule
+	case strings.HasPrefix(name, antigenPrefix):
+		return anAntigen
+	}
+	return otherFile
 }
 
 // VersionOf finds a version such as 4.64 in the name of a directory or archive.
@@ -73,13 +169,9 @@ func VersionOf(name string) string {
 }
 
 // decode reads one whole XML document whose root element is as named.
-func decode(fsys fs.FS, name, root string, into any) error {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return coldkeep.Wrap(err, coldkeep.EINVALID, "cdsixml.Load", "%s cannot be opened", name)
-	}
-	defer func() { _ = f.Close() }() // it is only read
-	dec := xml.NewDecoder(f)
+func decode(f File, root string, into any) error {
+	name := f.Name
+	dec := xml.NewDecoder(bytes.NewReader(f.Data))
 	for {
 		tok, err := dec.Token()
 		if err != nil {
