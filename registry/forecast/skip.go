@@ -102,6 +102,16 @@ func (r *run) count(st *series, t *schedule.Dose, c *schedule.Condition, ctx sch
 		}
 		return n
 	}
+	if c.Vaccines == nil {
+		// [I] A condition that lists no vaccine types counts the antigen's own: a
+		// pneumococcal dose makes no Hib dose unnecessary.
+		for k := range i {
+			if g := &r.given[records[k]]; r.counts(g, c, from, until) && substandard(g.dose) == NoReason {
+				n++
+			}
+		}
+		return n
+	}
 	last := len(r.given)
 	if ctx == schedule.InEvaluation {
 		// [I] The doses so far: skipping asks whether earlier doses make this

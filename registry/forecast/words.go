@@ -21,14 +21,12 @@ func ageWords(born, on Date) string {
 	}
 	months := 0
 	for n := days / 31; ; n++ {
-		p := schedule.Period{Years: int16(n / 12), Months: int16(n % 12)}
-		if p.From(born) > on {
+		if monthsAfter(born, n) > on {
 			break
 		}
 		months = n
 	}
-	p := schedule.Period{Years: int16(months / 12), Months: int16(months % 12)}
-	rest := int(on - p.From(born))
+	rest := int(on - monthsAfter(born, months))
 	switch {
 	case months < 2:
 		return and(plural(days/7, "week"), days%7, "day")
@@ -39,6 +37,16 @@ func ageWords(born, on Date) string {
 		return and(out, rest, "day")
 	}
 	return plural(months/12, "year")
+}
+
+// monthsAfter is the day a patient is so many months old, as it is told: in months
+// below two years, then in years and months.
+func monthsAfter(born Date, n int) Date {
+	p := schedule.Period{Months: int16(n)}
+	if n >= 24 {
+		p = schedule.Period{Years: int16(n / 12), Months: int16(n % 12)}
+	}
+	return p.From(born)
 }
 
 // spanWords tells a number of days, and in weeks when they are whole.
