@@ -165,6 +165,11 @@ func (r *run) explainDoses() {
 			d.Words = []string{"CVX " + d.CVX + " is not in the schedule, so this dose was not evaluated."}
 			continue
 		}
+		if d.Date > r.p.Assessment {
+			d.Words = []string{r.vaccineName(cvx) + " (CVX " + d.CVX + ") on " + d.Date.String() +
+				" is after the day that was asked about, " + r.p.Assessment.String() + ", so it was not evaluated."}
+			continue
+		}
 		if len(d.Evaluations) == 0 {
 			d.Words = []string{r.vaccineName(cvx) + " (CVX " + d.CVX + ") on " + d.Date.String() +
 				" is of no series that applies to this patient, so it was not evaluated."}

@@ -317,7 +317,10 @@ func (r *run) forecastWords(m []*series, f *Forecast) []string {
 // the antigen that decided it.
 func dueWords(what string, m []*series, f *Forecast) string {
 	if f.Earliest == None {
-		return "Dose " + itoa(f.Number) + " of " + what + " is due. " + sentence(f.Reason.String())
+		if f.Reason&DateNeeded == 0 {
+			return "Dose " + itoa(f.Number) + " of " + what + " is due. The schedule sets no date for it: nothing holds it back."
+		}
+		return "Dose " + itoa(f.Number) + " of " + what + " is due. " + sentence(DateNeeded.String())
 	}
 	var earliest, recommended, due string
 	for _, st := range m {

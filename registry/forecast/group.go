@@ -18,7 +18,7 @@ func (r *run) reportGroups() {
 			r.members = r.members[:0]
 			for _, a := range r.s.Groups[g].Antigens {
 				for _, st := range r.antigens[a].best {
-					if st.Group == g && (st.Type != schedule.Standard) == risk {
+					if st.Group == g && st.ForRisk == risk {
 						r.members = append(r.members, st)
 					}
 				}
@@ -92,7 +92,7 @@ func number(st *series) string { return st.Antigen.SeriesGroups[st.SeriesGroup].
 
 // merge makes one forecast of the best series of a vaccine group.
 func (r *run) merge(g *schedule.Group, m []*series, f *Forecast) {
-	f.Group, f.Risk = g.Name, m[0].Type != schedule.Standard
+	f.Group, f.Risk = g.Name, m[0].ForRisk
 	f.Status, f.Reason = groupStatus(m)
 	for _, st := range m {
 		f.Shared = f.Shared || st.Shared
@@ -224,12 +224,12 @@ func (r *run) reportDoses() {
 						}
 						e := &st.evals[i]
 						d.Evaluations = append(d.Evaluations, Evaluation{
-							Group: r.s.Groups[g].Name, Antigen: st.Antigen.Name, Risk: st.Type != schedule.Standard,
+							Group: r.s.Groups[g].Name, Antigen: st.Antigen.Name, Risk: st.ForRisk,
 							Series: st.Name, Target: e.target, Number: e.nth, Status: e.status, Reason: e.reason, Decisions: e.notes,
 						})
 						if r.explain {
 							what := r.s.Groups[g].Name
-							if st.Type != schedule.Standard {
+							if st.ForRisk {
 								what += " (risk series)"
 							}
 							d.Evaluations[len(d.Evaluations)-1].Words = r.doseWords(st, i, what)

@@ -14,6 +14,9 @@ func (r *run) organize() {
 	r.given = r.given[:0]
 	for i := range r.p.Doses {
 		d := &r.p.Doses[i]
+		if d.Date > r.p.Assessment {
+			continue // not given yet on the day that is asked about
+		}
 		cvx, _ := r.s.CVX(d.CVX)
 		r.given = append(r.given, given{date: d.Date, cvx: cvx, input: int32(i), dose: d})
 	}

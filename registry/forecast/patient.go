@@ -41,7 +41,8 @@ const (
 	Absent
 )
 
-// Dose is a vaccine dose administered.
+// Dose is a vaccine dose administered. One dated after the assessment date is not
+// yet given: it has no evaluation.
 type Dose struct {
 	Date      Date
 	CVX       string

@@ -264,6 +264,14 @@ func (c *compiler) series(a *Antigen, f *release.Antigen) {
 			g.Common = append(g.Common, s)
 		}
 	}
+	for i := range a.SeriesGroups {
+		// A series that is only evaluated is for risk when the series it stands among are.
+		g := a.SeriesGroups[i].Series
+		risk := slices.ContainsFunc(g, func(s *Series) bool { return s.Type == Risk })
+		for _, s := range g {
+			s.ForRisk = s.Type == Risk || s.Type == EvaluationOnly && risk
+		}
+	}
 	sort.SliceStable(a.Series, func(i, j int) bool { return !asksCompleted(a.Series[i]) && asksCompleted(a.Series[j]) })
 	for _, s := range a.Series {
 		s.Index = c.s.SeriesCount

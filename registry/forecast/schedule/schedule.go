@@ -180,6 +180,7 @@ type Series struct {
 	Antigen     *Antigen
 	Group       int // vaccine group
 	Type        SeriesType
+	ForRisk     bool // of a series group for those at risk
 	Genders     Gender
 	Default     bool
 	ProductPath bool
