@@ -1,10 +1,7 @@
 package forecast
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
-	"encoding/json"
 	"sync"
 
 	"github.com/coldkeep/coldkeep/registry/forecast/release"
@@ -20,7 +17,7 @@ var builtin []byte
 func Builtin() *schedule.Schedule { return builtinOnce() }
 
 var builtinOnce = sync.OnceValue(func() *schedule.Schedule {
-	rel, err := builtinRelease()
+	rel, err := release.Unpack(builtin)
 	if err != nil {
 		panic("the built-in schedule cannot be read: " + err.Error())
 	}
@@ -30,12 +27,3 @@ var builtinOnce = sync.OnceValue(func() *schedule.Schedule {
 	}
 	return s
 })
-
-func builtinRelease() (*release.Release, error) {
-	z, err := gzip.NewReader(bytes.NewReader(builtin))
-	if err != nil {
-		return nil, err
-	}
-	rel := new(release.Release)
-	return rel, json.NewDecoder(z).Decode(rel)
-}

@@ -10,7 +10,7 @@ import (
 // Change is a forecast that differs between two schedules. Before or After is
 // nil when only one of them has it.
 type Change struct {
-	Patient       string
+	Patient       int // index in the sample
 	Group         string
 	Risk          bool
 	Before, After *Forecast
@@ -21,17 +21,17 @@ type Change struct {
 func Compare(before, after *schedule.Schedule, sample []*Patient) []Change {
 	a, b := New(before), New(after)
 	var out []Change
-	for _, p := range sample {
+	for n, p := range sample {
 		old, now := a.Forecast(p).Forecasts, b.Forecast(p).Forecasts
 		for i := range old {
 			f := find(now, &old[i])
 			if f == nil || differs(f, &old[i]) {
-				out = append(out, Change{p.ID, old[i].Group, old[i].Risk, &old[i], f})
+				out = append(out, Change{n, old[i].Group, old[i].Risk, &old[i], f})
 			}
 		}
 		for i := range now {
 			if find(old, &now[i]) == nil {
-				out = append(out, Change{p.ID, now[i].Group, now[i].Risk, nil, &now[i]})
+				out = append(out, Change{n, now[i].Group, now[i].Risk, nil, &now[i]})
 			}
 		}
 	}
@@ -78,10 +78,6 @@ const maxExamples = 3
 // Summarize counts changes by vaccine group, the one with most first. The sample
 // is the one that was compared.
 func Summarize(changes []Change, sample []*Patient) []GroupChange {
-	by := map[string]*Patient{}
-	for _, p := range sample {
-		by[p.ID] = p
-	}
 	var out []GroupChange
 	for i := range changes {
 		c := &changes[i]
@@ -102,7 +98,7 @@ func Summarize(changes []Change, sample []*Patient) []GroupChange {
 		default:
 			g.Dates++
 		}
-		if p := by[c.Patient]; p != nil && len(g.Examples) < maxExamples {
+		if p := sample[c.Patient]; len(g.Examples) < maxExamples {
 			g.Examples = append(g.Examples, Example{roughAge(p.Born, p.Assessment), exampleWords(p, c.Before), exampleWords(p, c.After)})
 		}
 	}

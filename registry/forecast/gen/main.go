@@ -9,9 +9,6 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -59,16 +56,9 @@ func run(dir, version, released, out string) error {
 	if _, err := schedule.Compile(rel); err != nil {
 		return err
 	}
-	var buf bytes.Buffer
-	z, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	packed, err := rel.Pack()
 	if err != nil {
 		return err
 	}
-	if err := json.NewEncoder(z).Encode(rel); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	return os.WriteFile(out, buf.Bytes(), 0o644)
+	return os.WriteFile(out, packed, 0o644)
 }
