@@ -97,3 +97,55 @@ func TestInfantWithoutStartDate(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownIsSaid holds Table 5-4: an observation nobody knows of is not applied,
+// and what hangs on it is said; one that was ruled out is not asked again.
+func TestUnknownIsSaid(t *testing.T) {
+	e := New(Builtin())
+	p := &Patient{Born: coldkeep.CivilDate(1988, 6, 23), Gender: schedule.Male, Assessment: coldkeep.CivilDate(2025, 10, 1)}
+	plain := e.Forecast(p)
+	asked := func(res *Result, group, code string) bool {
+		return slices.ContainsFunc(res.Unasked, func(u Unasked) bool {
+			return u.Group == group && slices.ContainsFunc(u.Observations, func(o schedule.Observation) bool { return o.Code == code })
+		})
+	}
+	if !asked(e.Explain(p), "Pneumococcal", "014") {
+		t.Error("diabetes was not asked about")
+	}
+	p.Observations = []Observation{{Code: "014", Presence: Unknown}, {Code: "160", Presence: Absent}, {Code: "080", Presence: Unknown}}
+	res := e.Explain(p)
+	if !sameForecasts(plain.Forecasts, res.Forecasts) {
+		t.Error("what is not known changed a forecast")
+	}
+	if len(res.Undetermined) != 2 || res.Undetermined[0].Code != "014" || !slices.Contains(res.Undetermined[0].Groups, "Pneumococcal") ||
+		!slices.Contains(res.Undetermined[1].Groups, "MMR") {
+		t.Errorf("it is said: %+v", res.Undetermined)
+	}
+	if asked(res, "Pneumococcal", "014") || asked(res, "Pneumococcal", "160") {
+		t.Error("what was recorded is asked again")
+	}
+	p.Observations[0].Presence = Present
+	if f := forecastOf(t, e.Forecast(p), "Pneumococcal"); !f.Risk || f.Status != NotComplete {
+		t.Errorf("with diabetes: %+v", f)
+	}
+}
+
+// TestRiskToComeStandsBeside holds that a risk series of a later age is told beside
+// the standard one that is due today, and displaces it only when it applies.
+func TestRiskToComeStandsBeside(t *testing.T) {
+	e := New(Builtin())
+	born := coldkeep.CivilDate(2025, 1, 10)
+	p := &Patient{Born: born, Gender: schedule.Male, Assessment: coldkeep.CivilDate(2025, 6, 10), Observations: []Observation{{Code: "151"}},
+		Doses: []Dose{{CVX: "49", Date: coldkeep.CivilDate(2025, 6, 10)}}}
+	fs := e.Forecast(p).Of("Hib")
+	if len(fs) != 2 || fs[0].Risk || fs[0].Begins != None || fs[0].Number != 2 || fs[0].Earliest != coldkeep.CivilDate(2025, 7, 8) {
+		t.Fatalf("today: %+v", fs)
+	}
+	if year := coldkeep.CivilDate(2026, 1, 10); !fs[1].Risk || fs[1].Begins != year || fs[1].Earliest != year {
+		t.Errorf("to come: %+v", fs[1])
+	}
+	p.Assessment = coldkeep.CivilDate(2026, 1, 10)
+	if fs := e.Forecast(p).Of("Hib"); len(fs) != 1 || !fs[0].Risk || fs[0].Begins != None {
+		t.Errorf("at 12 months: %+v", fs)
+	}
+}

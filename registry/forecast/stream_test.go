@@ -53,6 +53,8 @@ func TestStreamGoesOn(t *testing.T) {
 		{`{"id":8,"dob":"2025-02-03","assessment_date":"2025-11-10"}`, `{"id":8,"doses":[],"forecasts":[`},
 		{`{"id":"h","dob":"2025-02-03","assessment_date":"2025-11-10","doses":[{"date":"2025-10-01","cvx":"no \"such\""}]}`,
 			`{"id":"h","doses":[{"date":"2025-10-01","cvx":"no \"such\"","evaluations":[]}]`},
+		{`{"id":"i","dob":"2025-02-03","assessment_date":"2025-11-10","observations":[{"code":"014","presence":"maybe"}]}`, `{"id":"i","error":"the presence of observation 1`},
+		{`{"id":"j","dob":"2025-02-03","assessment_date":"2025-11-10","observations":[{"code":"014","presence":"unknown"}]}`, `{"id":"j","doses":[],"forecasts":[`},
 		{good, `{"id":"7","doses":`},
 	}
 	var in, out bytes.Buffer
