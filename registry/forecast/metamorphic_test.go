@@ -248,11 +248,14 @@ func TestTimeNeverUndoes(t *testing.T) {
 	})
 }
 
-func asksCompleted(s *schedule.Series) bool {
+func asksCompleted(s *schedule.Series) bool { return asks(s, schedule.ByCompleted) }
+
+// asks reports whether a skip of the series has a condition of the type.
+func asks(s *schedule.Series, what schedule.ConditionType) bool {
 	for i := range s.Doses {
 		for _, k := range s.Doses[i].Skips {
 			for _, set := range k.Sets {
-				if slices.ContainsFunc(set.Conditions, func(c schedule.Condition) bool { return c.Type == schedule.ByCompleted }) {
+				if slices.ContainsFunc(set.Conditions, func(c schedule.Condition) bool { return c.Type == what }) {
 					return true
 				}
 			}
