@@ -46,6 +46,7 @@ type run struct {
 	p       *Patient
 	out     *Result
 	explain bool
+	gender  schedule.Gender
 
 	ages    []Date // date of birth plus each period of the schedule; None is not yet found
 	given   []given
@@ -102,6 +103,10 @@ func newRun(s *schedule.Schedule) *run {
 // forecast is CDSi's processing model (Table 4-1).
 func (r *run) forecast(p *Patient, out *Result, explain bool) {
 	r.p, r.out, r.explain = p, out, explain
+	r.gender = p.Gender & schedule.AnyGender
+	if r.gender == 0 {
+		r.gender = schedule.UnknownGender // Table 5-2
+	}
 	out.reset(p)
 	for i := range r.ages {
 		r.ages[i] = None
@@ -112,7 +117,15 @@ func (r *run) forecast(p *Patient, out *Result, explain bool) {
 	for i := range r.s.Antigens {
 		a := &r.s.Antigens[i]
 		r.protect(a)
-		for _, ser := range r.candidates(a.Series, a.Common) {
+		candidates := a.Series
+		switch {
+		case r.anyObs:
+		case len(r.records[i]) == 0:
+			candidates = a.Fresh[r.gender]
+		default:
+			candidates = a.Common
+		}
+		for _, ser := range candidates {
 			r.follows[ser.Index] = r.relevant(ser)
 			if !r.follows[ser.Index] {
 				continue
@@ -226,7 +239,7 @@ type evaluation struct {
 
 // reset prepares a relevant series for a patient and keeps its storage.
 func (st *series) reset() {
-	st.targets, st.evals = st.targets[:0], st.evals[:0]
+	st.evals = st.evals[:0] // evaluateSeries resets the targets
 	st.notes = nil
 	st.next, st.status, st.reason = 0, NotComplete, NoReason
 	st.satisfied, st.first = 0, None

@@ -11,8 +11,15 @@ import (
 // does not satisfy moves to the next record, a skipped target dose moves to the
 // next target dose with the same record.
 func (r *run) evaluateSeries(st *series) {
-	for i := range st.Doses {
-		st.targets = append(st.targets, target{dose: &st.Doses[i], by: -1})
+	if len(st.targets) == len(st.Doses) { // as they were left, but for what became of them
+		for i := range st.targets {
+			st.targets[i].status, st.targets[i].by = notSatisfied, -1
+		}
+	} else {
+		st.targets = st.targets[:0]
+		for i := range st.Doses {
+			st.targets = append(st.targets, target{dose: &st.Doses[i], by: -1})
+		}
 	}
 	records := r.records[st.Antigen.Index]
 	st.evals = slices.Grow(st.evals, len(records))[:len(records)]

@@ -12,7 +12,7 @@ const None = schedule.None
 type Patient struct {
 	ID           string
 	Born         Date
-	Gender       schedule.Gender // Female, Male or UnknownGender
+	Gender       schedule.Gender // Female, Male or UnknownGender; 0 is unknown
 	BirthCountry string          // "" when it is not known
 	Assessment   Date            // the day the question is asked for
 	Observations []Observation

@@ -8,7 +8,7 @@ import (
 
 // relevant decides whether the patient follows a series (Table 5-5).
 func (r *run) relevant(s *schedule.Series) bool {
-	if s.Genders&r.p.Gender == 0 {
+	if s.Genders&r.gender == 0 {
 		return false
 	}
 	if s.Type != schedule.Risk {
@@ -33,7 +33,7 @@ const soon = 366
 // is not soon (Table 5-4, CALCDTIND-1).
 func (r *run) begins(s *schedule.Series) Date {
 	out := None
-	if s.Type != schedule.Risk || s.Genders&r.p.Gender == 0 {
+	if s.Type != schedule.Risk || s.Genders&r.gender == 0 {
 		return out
 	}
 	for _, i := range s.Indications {

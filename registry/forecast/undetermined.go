@@ -59,7 +59,7 @@ func (r *run) hangsOn(a *schedule.Antigen, group int, o schedule.Obs) bool {
 // wouldFollow reports whether the patient would follow a risk series because of
 // an observation (Table 5-5).
 func (r *run) wouldFollow(s *schedule.Series, o schedule.Obs) bool {
-	return s.Type == schedule.Risk && s.Genders&r.p.Gender != 0 &&
+	return s.Type == schedule.Risk && s.Genders&r.gender != 0 &&
 		slices.ContainsFunc(s.Indications, func(i schedule.Indication) bool {
 			return i.Observation == o && r.within(i.Begin, i.End, r.p.Assessment)
 		})
@@ -78,7 +78,7 @@ func (r *run) reportUnasked() {
 		ask := map[schedule.Obs]bool{}
 		for _, a := range r.s.Groups[g].Antigens {
 			for _, s := range r.s.Antigens[a].Series {
-				if s.Type != schedule.Risk || s.Group != g || s.Genders&r.p.Gender == 0 || r.follows[s.Index] {
+				if s.Type != schedule.Risk || s.Group != g || s.Genders&r.gender == 0 || r.follows[s.Index] {
 					continue
 				}
 				for _, i := range s.Indications {

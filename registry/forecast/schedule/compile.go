@@ -280,6 +280,14 @@ func (c *compiler) series(a *Antigen, f *release.Antigen) {
 			a.Common = append(a.Common, s)
 		}
 	}
+	for _, gender := range []Gender{Female, Male, UnknownGender} {
+		for _, s := range a.Common {
+			hasDefault := slices.ContainsFunc(a.SeriesGroups[s.SeriesGroup].Series, func(o *Series) bool { return o.Default && o.Genders&gender != 0 })
+			if s.Genders&gender != 0 && (s.Default || s.Type == Standard && !hasDefault) {
+				a.Fresh[gender] = append(a.Fresh[gender], s)
+			}
+		}
+	}
 }
 
 func asksCompleted(s *Series) bool {

@@ -112,7 +112,12 @@ type Antigen struct {
 	Series []*Series
 	// Common are those of Series that need no indication, in the same order: all
 	// there is for a patient without observations.
-	Common       []*Series
+	Common []*Series
+	// Fresh are those of Common that can come into question for a patient without a
+	// dose of the antigen, by gender. Where a group has a default series, the other
+	// standard ones need a valid dose (SELECTSCORE-2), and one that is only evaluated
+	// has to be complete.
+	Fresh        [AnyGender + 1][]*Series
 	SeriesGroups []SeriesGroup
 }
 
