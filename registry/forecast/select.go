@@ -88,15 +88,21 @@ func best(st *series, self int, prioritized []*series) bool {
 // prioritize gives the prioritized series of a series group, or nil.
 func (r *run) prioritize(group []*schedule.Series) *series {
 	var scratch [24]*series
-	pool := r.scorable(group, scratch[:0])
 	var standBy *series
 	complete, inProcess := 0, 0
 	var oneComplete, oneInProcess *series
 	for _, s := range group {
-		if s.Default && standBy == nil && r.follows[s.Index] && r.mayStart(&r.states[s.Index]) {
+		if s.Default && r.follows[s.Index] && r.mayStart(&r.states[s.Index]) {
 			standBy = &r.states[s.Index] // SELECTB-7
+			break
 		}
 	}
+	if standBy != nil && !r.anyObs && len(r.records[standBy.Antigen.Index]) == 0 {
+		// Without a dose and an indication nothing is scorable beside a default
+		// (SELECTSCORE-2), so it is the one (Table 8-3).
+		return standBy.by(byDefault)
+	}
+	pool := r.scorable(group, scratch[:0])
 	for _, st := range pool {
 		switch {
 		case st.status == Complete: // SELECTB-6
