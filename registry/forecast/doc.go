@@ -15,4 +15,29 @@
 // The vaccines, ages and intervals are data. Builtin gives the schedule that
 // comes with the program, LoadXML reads CDC's published files. An Engine holds a
 // compiled schedule and may be used by any number of goroutines.
+//
+// # Asking
+//
+// Build a Patient from what the record has: doses with CVX, and MVX where it is
+// known; the lot's expiry; Dose.Condition for a dose that a cold-chain break
+// spoilt; and observations, which are conditions, evidence of immunity,
+// contraindications and reactions alike, by CDSi's codes. Leave out doses that were
+// entered by mistake, refused doses, and observations that have ended. Then
+//
+//	Engine.Forecast  the answer for one patient
+//	Engine.Explain   the same, with words and decisions (a patient's page)
+//	Engine.Try       what would become of a dose about to be given
+//	Engine.All       many patients in their order (recall, coverage)
+//	Engine.Worker    one after the other without allocation
+//	Engine.Catalogue the observations a person can choose from
+//	Stream           JSON Lines, as coldkeep forecast
+//
+// In the Result, DoseResult.Verdicts says for each vaccine group whether a dose
+// counts, and Result.Of gives the forecasts of a group: one, or a risk forecast
+// beside the standard one, or one that begins to apply within a year
+// (Forecast.Begins). Undetermined says what was not taken into account because
+// nobody knows it, and Unasked what nobody has asked.
+//
+// A Live holds the engine in force, for programs in which a schedule can be
+// changed while they run; package schedules loads, compares and activates them.
 package forecast

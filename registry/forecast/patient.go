@@ -8,6 +8,25 @@ type Date = schedule.Date
 // None is a date that is not there.
 const None = schedule.None
 
+// The genders a series may ask for. UnknownGender is any other, and one that is
+// not known.
+const (
+	Female        = schedule.Female
+	Male          = schedule.Male
+	UnknownGender = schedule.UnknownGender
+)
+
+// GenderOf reads the letter a record has: F, M, and anything else for unknown.
+func GenderOf(letter string) schedule.Gender {
+	switch letter {
+	case "F", "f":
+		return Female
+	case "M", "m":
+		return Male
+	}
+	return UnknownGender
+}
+
 // Patient is who is asked about (CDSi 4.1).
 type Patient struct {
 	ID           string
