@@ -1,5 +1,7 @@
 package forecast
 
+import "slices"
+
 // Of gives the forecasts of a vaccine group, by CDC's name of it: none, one, or
 // several when a risk series applies beside the standard one or is to come.
 func (res *Result) Of(group string) []Forecast {
@@ -57,6 +59,6 @@ func (d *DoseResult) Verdicts() []Verdict {
 func (e *Engine) Try(p *Patient, d Dose) *DoseResult {
 	q := *p
 	q.Assessment = max(p.Assessment, d.Date)
-	q.Doses = append(p.Doses[:len(p.Doses):len(p.Doses)], d)
+	q.Doses = append(slices.Clone(p.Doses), d)
 	return &e.Explain(&q).Doses[len(p.Doses)]
 }
