@@ -48,6 +48,8 @@ type cli struct {
 
 	Run     runCmd     `cmd:"" default:"withargs" help:"Read probes and deliver their readings (the default)."`
 	Probes  probesCmd  `cmd:"" help:"List the probes that are there, on 1-Wire and the I2C buses, with their values, as JSON Lines."`
+	Launch  launchCmd  `cmd:"" help:"Start the version of the agent that is to run: the service does."`
+	Update  updateCmd  `cmd:"" help:"Look for a new version, and install it beside the one that runs."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/firmware/claim"
 	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/sampler"
+	"github.com/coldkeep/coldkeep/firmware/systemd"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 	"github.com/coldkeep/coldkeep/sensors/board"
@@ -56,6 +57,8 @@ type runCmd struct {
 	SimHistory   time.Duration `help:"How much of the past the simulation fills in first." default:"0s" env:"COLDKEEP_SIM_HISTORY"`
 	SimBreakdown time.Time     `help:"When the simulated compressor fails with the door ajar (RFC 3339)." placeholder:"TIME" env:"COLDKEEP_SIM_BREAKDOWN"`
 
+	Updates releases `embed:""`
+
 	IdentifyLED string `name:"identify-led" help:"LED that blinks on the identify command, such as /sys/class/leds/ACT." placeholder:"DIR" env:"COLDKEEP_IDENTIFY_LED"`
 }
 
@@ -91,10 +94,16 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
 	}
-	if err := c.place(ctx, &cfg); err != nil {
+	tell(log, systemd.Ready) // also a device that waits to be claimed is up
+	if err := lively(log, func() error { return c.place(ctx, &cfg) }); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before anybody claimed it
 		}
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := c.attend(ctx, &cfg, stop); err != nil {
 		return err
 	}
 	log.Info("agent starts", "site", cfg.Site, "agent", cfg.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
