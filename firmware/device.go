@@ -59,6 +59,11 @@ func (d *device) run(ctx context.Context) error {
 	if err := d.rec.event(ctx, wire.EventBoot, d.cfg.Version); err != nil {
 		return ended(ctx, err)
 	}
+	if lost := d.box.Lost(); lost != "" {
+		if err := d.rec.event(ctx, eventOutboxDamaged, lost); err != nil {
+			return ended(ctx, err)
+		}
+	}
 	if err := d.src.Run(ctx, d.rec.emit); err != nil {
 		return ended(ctx, err)
 	}
