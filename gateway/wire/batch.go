@@ -132,6 +132,11 @@ func DecodeBatch(payload []byte, latest int64) (*Batch, []BadRecord, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// Most of what is no batch shows it in its first byte. A flood of that need not be
+	// taken apart.
+	if start := bytes.TrimLeft(payload, " \t\r\n"); len(start) == 0 || start[0] != '{' {
+		return nil, nil, coldkeep.Errorf(coldkeep.EINVALID, "payload is not a batch: no JSON object")
+	}
 	var raw rawBatch
 	if err := json.Unmarshal(payload, &raw); err != nil {
 		return nil, nil, coldkeep.Wrap(err, coldkeep.EINVALID, "wire.DecodeBatch", "payload is not a batch: %v", err)

@@ -27,9 +27,9 @@ func TestFlood(t *testing.T) {
 
 func flood(t *testing.T, order int, p parts) {
 	const good = 50
-	bad, calm := 5_000, 6*time.Second
+	bad, calm := 50_000, 6*time.Second
 	if long {
-		bad, calm = 50_000, 20*time.Second
+		bad, calm = 200_000, 20*time.Second
 	}
 	r := newRig(t, p, good+1, 0, 0, false)
 	r.cfg.Devices, r.cfg.Broker, r.cfg.Batch = good, r.brokerAddr, 1
