@@ -9,6 +9,11 @@ import (
 )
 
 // faults reports void ranges and what else was raised when a device's seals came.
+//
+// A payload that could not be read is a note. Nobody can tell which records it held,
+// and nobody needs to: it was not acknowledged, so the device keeps them and sends
+// them again. When they never come, their numbers are missing, and that is found; and
+// whoever looks after the device has been called for the payload itself.
 func (v *Verifier) faults(ctx context.Context, d ledger.Device, scope Scope, r *report) error {
 	raised, err := v.Ledger.EvidenceFaults(ctx, d.Site, d.Agent)
 	if err != nil {
@@ -21,8 +26,13 @@ func (v *Verifier) faults(ctx context.Context, d ledger.Device, scope Scope, r *
 		if !scope.includes(f.At, f.At) {
 			continue
 		}
-		if err := r.add(Finding{Kind: KindFault, Site: d.Site, Agent: d.Agent, Epoch: f.Epoch.Epoch, From: &f.At, To: &f.At,
-			Detail: f.Kind + " " + f.Subject + ": " + f.Detail}); err != nil {
+		x := Finding{Kind: KindFault, Site: d.Site, Agent: d.Agent, Epoch: f.Epoch.Epoch, From: &f.At, To: &f.At,
+			Detail: f.Kind + " " + f.Subject + ": " + f.Detail}
+		if f.Kind == ledger.FaultPayload {
+			x.Kind, x.Note = KindPayload, true
+			x.Detail = "payloads came that could not be read, the first of them on " + f.Subject + ": " + f.Detail
+		}
+		if err := r.add(x); err != nil {
 			return err
 		}
 	}

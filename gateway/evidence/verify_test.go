@@ -319,6 +319,35 @@ func TestScope(t *testing.T) {
 	})
 }
 
+// A payload that could not be read, and whose records came again, is noted; records
+// that never came are a gap beside it.
+func TestUnreadablePayload(t *testing.T) {
+	eachCentre(t, func(t *testing.T, c *centre) {
+		d := newDevice(t, t.TempDir())
+		t.Cleanup(func() { _ = d.box.Close() })
+		c.noteKey(d)
+		d.threeHours()
+		bs := d.batches(1, 40)
+		mine := evidence.Scope{Site: d.site, Agent: d.agent}
+		unreadable := &ledger.Take{Refused: []ledger.Refused{{Device: ledger.Device{Site: d.site, Agent: d.agent}, Reason: "payload is not a batch", Body: []byte("x")}}}
+		if _, err := c.led.Enter(t.Context(), c.now, unreadable); err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range bs {
+			if i != 5 {
+				c.take(d, b)
+			}
+		}
+		if found, sum := c.verify(mine); sum.Whole || sum.Findings[evidence.KindGap] != 1 || sum.Findings[evidence.KindPayload] != 1 {
+			t.Errorf("without one batch: %+v\n%s", sum, show(found))
+		}
+		c.take(d, bs[5]) // as the device sends it again
+		if found, sum := c.verify(mine); !sum.Whole || len(found) != 1 || found[0].Kind != evidence.KindPayload || !found[0].Note {
+			t.Errorf("with all of them: %+v\n%s", sum, show(found))
+		}
+	})
+}
+
 // What a collector has stored and not entered yet is given its time.
 func TestBesideACollectorAtWork(t *testing.T) {
 	s, path := sqliteStore(t)

@@ -91,7 +91,7 @@ func flood(t *testing.T, order int, p parts) {
 		r.Error(strings.Join(wrong[:min(5, len(wrong))], "\n"))
 	}
 	r.checkStore(&out)
-	r.checkVerify(&out, true)
+	r.checkVerify(&out)
 	if out.lost != 0 || out.doubled != 0 || out.wrong != 0 {
 		r.Errorf("%d readings lost, %d doubled, %d wrong of %d", out.lost, out.doubled, out.wrong, out.produced)
 	}
