@@ -20,6 +20,7 @@ package alerts
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"io/fs"
 	"log/slog"
@@ -78,6 +79,11 @@ type Config struct {
 	// Link gives the address of the screen where an alert is answered, "" for none; its
 	// path is Path's.
 	Link func(coldkeep.Alert) string
+
+	// Fence is asked in each transaction of Run, and before each sending, whether this
+	// process is still the one that may; an error leaves everything to the one that is.
+	// nil when there is no other.
+	Fence func(context.Context, *sql.Tx) error
 
 	Retry       Retry
 	SendTimeout time.Duration // of one attempt; 15 s when zero
@@ -178,6 +184,18 @@ func (s *Service) persist(ctx context.Context, what string, loop func(ctx contex
 		s.log.ErrorContext(ctx, "alerts are held up, trying again", "doing", what, "err", err, "pause", wait)
 		_ = coldkeep.RealClock{}.Sleep(ctx, wait) // the loop's condition sees an ended ctx
 	}
+}
+
+// tx is a transaction of Run.
+func (s *Service) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if s.cfg.Fence != nil {
+			if err := s.cfg.Fence(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return do(tx)
+	})
 }
 
 func newBackoff(r Retry) *backoff.ExponentialBackOff {

@@ -168,6 +168,13 @@ func (s *Service) attempt(ctx context.Context, a attempt) (over bool) {
 // it is no longer pending, or everything is stopping.
 func (s *Service) try(ctx context.Context, a attempt) (m Message, outcome, reason string, took time.Duration) {
 	var body string
+	if s.cfg.Fence != nil {
+		// A process that slept through the loss of its lead must not tell what another has
+		// told since.
+		if err := s.tx(ctx, func(*sql.Tx) error { return nil }); err != nil {
+			return m, "", "", 0
+		}
+	}
 	err := s.db.QueryRowContext(ctx, "SELECT body FROM alert_delivery WHERE id = $1 AND state = 'pending'", a.id).Scan(&body)
 	if err != nil {
 		return m, "", "", 0 // gone, or the database fails and the loop hears of it

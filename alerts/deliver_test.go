@@ -275,3 +275,31 @@ func TestOldNewsOfAnsweredAlertsAreGivenUp(t *testing.T) {
 	h.clock.Advance(25 * time.Hour)
 	feedtest.Until(t, "it is given up", func() bool { return count(t, h.db, "state = 'expired'") == 1 })
 }
+
+// A process that slept through the loss of its lead raises, repeats and tells nothing,
+// whatever it had found before.
+func TestWhoDoesNotLeadTellsNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.hook.failing(func(alerts.Message) (bool, error) { return true, errors.New("away") })
+		h.run()
+		h.feed.Append(excursion("x", 1, open, alertToo))
+		h.dealt()
+		h.lose(true)
+		tried := func() func() bool {
+			asked := h.asked()
+			return func() bool { return h.asked() >= asked+10 }
+		}
+		feedtest.Until(t, "what was under way is over", tried()) // a target has one attempt at a time
+		h.hook.failing(nil)
+		h.feed.Append(excursion("y", 1, open, alertToo))
+		h.clock.Advance(10 * time.Minute)
+		feedtest.Until(t, "it has tried over and over", tried())
+		if heard := h.hook.heard(); len(heard) != 0 || len(h.alerts()) != 1 {
+			t.Fatalf("heard %v, %d alerts", heard, len(h.alerts()))
+		}
+		h.lose(false)
+		feedtest.Until(t, "who leads tells both", func() bool {
+			return slices.Contains(h.hook.heard(), "raised→hook") && len(h.alerts()) == 2
+		})
+	})
+}

@@ -2,6 +2,7 @@ package alerts_test
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 	"slices"
 	"sync"
@@ -74,6 +75,8 @@ type house struct {
 
 	mu     sync.Mutex
 	policy coldkeep.OnCall
+	lost   bool // another process leads
+	fenced int  // how often it was asked whether ours does
 	stop   func()
 }
 
@@ -93,6 +96,19 @@ func (h *house) onCall(p coldkeep.OnCall) {
 	h.policy = p
 }
 
+// lose has another process lead, or ours again.
+func (h *house) lose(lost bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost = lost
+}
+
+func (h *house) asked() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fenced
+}
+
 func (h *house) open(channels ...alerts.Channel) {
 	h.t.Helper()
 	if channels == nil {
@@ -105,6 +121,14 @@ func (h *house) open(channels ...alerts.Channel) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			return h.policy
+		},
+		Fence: func(context.Context, *sql.Tx) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.fenced++; h.lost {
+				return coldkeep.Errorf(coldkeep.ECONFLICT, "another process leads")
+			}
+			return nil
 		},
 		Retry: alerts.Retry{Min: time.Millisecond, Max: 5 * time.Millisecond},
 	})

@@ -46,7 +46,7 @@ func (s *Service) take(ctx context.Context, cursor int64, changes []coldkeep.Cha
 	if to <= cursor {
 		return cursor, coldkeep.Errorf(coldkeep.EINTERNAL, "feed after %d ends in %d", cursor, to)
 	}
-	err := s.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(tx *sql.Tx) error {
 		news = news[:0] // the transaction may be run again
 		// Every alert of the page carries one time, the time at which it was raised.
 		now := s.cfg.Clock.Now()

@@ -93,7 +93,7 @@ func (s *Service) repeatDue(ctx context.Context) (next time.Time, err error) {
 	}
 	for i := range due {
 		claim := due[i]
-		if err := s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := s.tx(ctx, func(tx *sql.Tx) error {
 			due[i] = claim // the transaction may be run again
 			return s.pass(ctx, tx, onDue, &due[i])
 		}); err != nil {

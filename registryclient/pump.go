@@ -67,7 +67,7 @@ func (c *Client) take(ctx context.Context, cursor int64, changes []coldkeep.Chan
 	if to <= cursor {
 		return cursor, coldkeep.Errorf(coldkeep.EINTERNAL, "feed after %d ends in %d", cursor, to)
 	}
-	err := c.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := c.tx(ctx, func(tx *sql.Tx) error {
 		w := &writer{ctx: ctx, tx: tx}
 		// The cursor comes first: its row is the lock that keeps numbers in order.
 		err := tx.QueryRowContext(ctx, "UPDATE registry_cursor SET n = $1 WHERE id = 1 AND n = $2 RETURNING parcel", to, cursor).Scan(&w.last)

@@ -26,6 +26,7 @@ package registryclient
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"encoding/json"
 	"io/fs"
@@ -78,6 +79,10 @@ type Config struct {
 	// without it.
 	Status func(context.Context) ([]coldkeep.ApplianceStatus, error)
 	Retry  Retry
+	// Fence is asked in each transaction in which Deliver makes parcels whether this
+	// process is still the one that may; an error leaves everything to the one that is.
+	// nil when there is no other. A post needs none: twice under its key it is one.
+	Fence func(context.Context, *sql.Tx) error
 
 	// Transport and Source are REST to BaseURL when nil.
 	Transport transport.Transport
@@ -207,6 +212,18 @@ func (c *Client) persist(ctx context.Context, what string, loop func(ctx context
 		c.log.Log(ctx, level, "held up, trying again", "doing", what, "err", err, "pause", wait)
 		_ = coldkeep.RealClock{}.Sleep(ctx, wait) // the loop's condition sees an ended ctx
 	}
+}
+
+// tx is a transaction of Deliver.
+func (c *Client) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return c.db.Tx(ctx, func(tx *sql.Tx) error {
+		if c.cfg.Fence != nil {
+			if err := c.cfg.Fence(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return do(tx)
+	})
 }
 
 func (c *Client) newBackoff() *backoff.ExponentialBackOff {

@@ -130,7 +130,7 @@ func (c *Client) next(ctx context.Context) (*load, error) {
 // fixBatch makes one batch of the intervals that come next, up to the first parcel
 // of another kind.
 func (c *Client) fixBatch(ctx context.Context, first int64) error {
-	err := c.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := c.tx(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT n, kind, batch, body FROM registry_outbox
 			WHERE state = 'pending' AND n >= $1 ORDER BY n LIMIT $2`, first, MaxIntervals)
 		if err != nil {
@@ -248,7 +248,7 @@ func (c *Client) settle(ctx context.Context, l *load, a transport.Answer) error 
 // is sent again in halves until what is wrong stands alone.
 func (c *Client) refuse(ctx context.Context, l *load, a transport.Answer) error {
 	if l.count > 1 {
-		err := c.db.Tx(ctx, func(tx *sql.Tx) error {
+		err := c.tx(ctx, func(tx *sql.Tx) error {
 			again := *l
 			bodies, err := c.batch(ctx, tx, &again)
 			if err != nil {

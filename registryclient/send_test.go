@@ -2,11 +2,13 @@ package registryclient_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +37,35 @@ func TestEveryChangeIsPostedInOrder(t *testing.T) {
 		}
 		if b := h.backlog(); b.Pending != 0 || b.Refused != 0 || b.Oldest != nil {
 			t.Fatalf("got %+v", b)
+		}
+	})
+}
+
+// A process that slept through the loss of its lead makes no parcels.
+func TestWhoDoesNotLeadMakesNoParcels(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		var lost atomic.Bool
+		var asked atomic.Int64
+		h.cfg.Fence = func(context.Context, *sql.Tx) error {
+			if asked.Add(1); lost.Load() {
+				return coldkeep.Errorf(coldkeep.ECONFLICT, "another process leads")
+			}
+			return nil
+		}
+		h.run()
+		h.feed.Append(interval(1))
+		h.sent()
+		lost.Store(true)
+		before := asked.Load()
+		h.feed.Append(interval(2), excursion("x", 1, start, open, logOnly))
+		feedtest.Until(t, "it has tried over and over", func() bool { return asked.Load() >= before+20 })
+		if got := got(h.registry); !slices.Equal(got, []string{"interval 1"}) {
+			t.Fatalf("got %q", got)
+		}
+		lost.Store(false)
+		h.sent()
+		if got := got(h.registry); !slices.Equal(got, []string{"interval 1", "interval 2", "x revision 1"}) {
+			t.Fatalf("got %q", got)
 		}
 	})
 }

@@ -184,7 +184,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 	c.source = cfg.Source
 	c.ingest = ingest.New(c.store, c.ledger, c.judge, c.source, cfg.Clock, cfg.Log)
 	if c.client, err = registryclient.Open(ctx, c.db, registryclient.Config{BaseURL: cfg.RegistryURL, Token: cfg.RegistryToken,
-		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status}); err != nil {
+		Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, Status: c.judge.Status, Fence: c.fence(cfg.Shared, taskRegistry)}); err != nil {
 		return err
 	}
 	if signed := cfg.Stores.SignedSites; len(signed) > 0 {
@@ -201,7 +201,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 		return err
 	}
 	c.reader = &api.Reader{Store: c.store, Mirror: c.client.Mirror}
-	c.alerts, err = alerts.Open(ctx, c.db, alerts.Config{Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, OnCall: c.onCall, Channels: channels, Describe: c.describe,
+	c.alerts, err = alerts.Open(ctx, c.db, alerts.Config{Clock: cfg.Clock, Log: cfg.Log, Feed: c.ledger, OnCall: c.onCall, Channels: channels, Describe: c.describe, Fence: c.fence(cfg.Shared, taskAlerts),
 		Link: func(a coldkeep.Alert) string {
 			if cfg.Mail.ScreensURL == "" {
 				return ""
@@ -335,6 +335,22 @@ func (c *collector) expectKeys(ctx context.Context, m *coldkeep.Mirror) {
 	}
 }
 
+// The tasks that only one of several collectors does.
+const (
+	taskAlerts   = "coldkeep:alerts"
+	taskEvidence = "coldkeep:evidence"
+	taskRegistry = "coldkeep:registry"
+)
+
+// fence says in a transaction whether a task is still this collector's; nil when it
+// shares with no other.
+func (c *collector) fence(shared, task string) func(context.Context, *sql.Tx) error {
+	if shared == "" {
+		return nil
+	}
+	return func(ctx context.Context, tx *sql.Tx) error { return c.leases.FenceTask(ctx, tx, task) }
+}
+
 // leading runs a task that only one of several collectors may do.
 func (c *collector) leading(ctx context.Context, task string, run func(context.Context) error) error {
 	if c.leases == nil {
@@ -386,10 +402,10 @@ func (c *collector) Run(ctx context.Context) error {
 	}
 	if src, ok := c.store.(evidence.Source); ok {
 		checker := &evidence.Checker{Ledger: c.ledger, Readings: src, Clock: c.clock, Log: c.log}
-		g.Go(func() error { return c.leading(ctx, "coldkeep:evidence", checker.Run) })
+		g.Go(func() error { return c.leading(ctx, taskEvidence, checker.Run) })
 	}
-	g.Go(func() error { return c.leading(ctx, "coldkeep:alerts", c.alerts.Run) })
-	g.Go(func() error { return c.leading(ctx, "coldkeep:registry", c.client.Deliver) })
+	g.Go(func() error { return c.leading(ctx, taskAlerts, c.alerts.Run) })
+	g.Go(func() error { return c.leading(ctx, taskRegistry, c.client.Deliver) })
 	g.Go(func() error { return c.client.Follow(ctx) })
 	g.Go(func() error {
 		for ev := range c.alerts.Subscribe(ctx) {
