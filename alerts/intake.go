@@ -14,11 +14,18 @@ const page = 500
 // errMoved says that another Service works on the same tables.
 var errMoved = errors.New("the place in the feed was moved by another process")
 
+// Place is the number of the feed's last entry that was dealt with. A failing database
+// is EUNAVAILABLE.
+func (s *Service) Place(ctx context.Context) (n int64, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT n FROM alert_cursor WHERE id = 1").Scan(&n)
+	return n, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "alerts.Place", "place in the feed")
+}
+
 // intake reads the feed from where the last transaction left it.
 func (s *Service) intake(ctx context.Context, ok func()) error {
-	var cursor int64
-	if err := s.db.QueryRowContext(ctx, "SELECT n FROM alert_cursor WHERE id = 1").Scan(&cursor); err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "alerts.intake", "place in the feed")
+	cursor, err := s.Place(ctx)
+	if err != nil {
+		return err
 	}
 	for {
 		changes, err := s.cfg.Feed.Changes(ctx, cursor, page)

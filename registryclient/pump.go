@@ -35,11 +35,18 @@ const (
 // errMoved says that another Client works on the same tables.
 var errMoved = errors.New("the place in the feed was moved by another process")
 
+// Place is the number of the feed's last entry that was dealt with. A failing database
+// is EUNAVAILABLE.
+func (c *Client) Place(ctx context.Context) (n int64, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT n FROM registry_cursor WHERE id = 1").Scan(&n)
+	return n, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "registryclient.Place", "place in the feed")
+}
+
 // pump reads the feed from where the last transaction left it.
 func (c *Client) pump(ctx context.Context, ok func()) error {
-	var cursor int64
-	if err := c.db.QueryRowContext(ctx, "SELECT n FROM registry_cursor WHERE id = 1").Scan(&cursor); err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "registryclient.pump", "place in the feed")
+	cursor, err := c.Place(ctx)
+	if err != nil {
+		return err
 	}
 	for {
 		changes, err := c.cfg.Feed.Changes(ctx, cursor, page)

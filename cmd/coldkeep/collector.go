@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/tls"
-	"database/sql"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coldkeep/coldkeep"
@@ -36,6 +30,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/readings"
 	"github.com/coldkeep/coldkeep/gateway/readings/influx"
 	"github.com/coldkeep/coldkeep/gateway/readings/sqlite"
+	"github.com/coldkeep/coldkeep/gateway/retention"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registryclient"
@@ -49,11 +44,16 @@ type storesFlags struct {
 	InfluxBucket    string   `help:"InfluxDB bucket, or database/retention-policy on 1.8." default:"coldkeep" env:"COLDKEEP_INFLUX_BUCKET"`
 	SignedSites     []string `help:"Sites whose devices must sign: there a device is believed that it no longer has a record only under its seal. \"all\" is every site." env:"COLDKEEP_SIGNED_SITES"`
 
+	KeepYears int `help:"For how many years readings are kept, three or more; a profile that asks for longer counts. 0 keeps them for ever." env:"COLDKEEP_KEEP_YEARS"`
+
 	InfluxGzip bool `help:"Compress writes to InfluxDB; worth it over a network." env:"COLDKEEP_INFLUX_GZIP"`
 }
 
 // open opens the readings store.
 func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, error) {
+	if f.KeepYears != 0 && f.KeepYears < readings.LeastYears {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "--keep-years %d: no programme allows less than %d; 0 keeps readings for ever", f.KeepYears, readings.LeastYears)
+	}
 	if f.InfluxURL == "" {
 		s, err := sqlite.Open(ctx, filepath.Join(data, "readings.db"))
 		if err != nil {
@@ -65,7 +65,7 @@ func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip})
+	s, err := influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip, Years: f.KeepYears})
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +135,7 @@ type collector struct {
 	leases  *lease.Manager // nil when it is alone
 	alerts  *alerts.Service
 	client  *registryclient.Client
+	keeper  *retention.Keeper
 	reader  *api.Reader
 	hub     *api.Hub
 	token   string
@@ -208,81 +209,14 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 			}
 			return strings.TrimRight(cfg.Mail.ScreensURL, "/") + alerts.Path(a)
 		}})
-	return err
-}
-
-// share takes part in sharing the work among several collectors.
-func (c *collector) share(ctx context.Context, name string) (err error) {
-	if name == "" {
-		return nil
-	}
-	sites := func() []coldkeep.SiteID {
-		var out []coldkeep.SiteID
-		for _, s := range c.client.Mirror().Sites {
-			out = append(out, s.ID)
-		}
-		return out
-	}
-	if c.leases, err = lease.Open(ctx, c.db, lease.Config{Holder: name, Sites: sites, Log: c.log}); err != nil {
+	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	var round int64 // grows when what is held changes
-	var held map[coldkeep.SiteID]lease.Generation
-	c.ledger.Guard(func(ctx context.Context, tx *sql.Tx, sites map[coldkeep.SiteID]int64) error {
-		var now, then []coldkeep.SiteID // under no certain generation, and under one
-		as := map[coldkeep.SiteID]lease.Generation{}
-		for s, g := range sites {
-			if g == 0 {
-				now = append(now, s)
-				continue
-			}
-			then, as[s] = append(then, s), lease.Generation(g)
-		}
-		if len(now) > 0 {
-			if err := c.leases.Fence(ctx, tx, now...); err != nil {
-				return err
-			}
-		}
-		if len(then) > 0 {
-			return c.leases.FenceAs(ctx, tx, as, then...)
-		}
-		return nil
-	})
-	c.ingest.Mine = c.leases.Holds
-	c.ingest.Round = func() int64 {
-		mu.Lock()
-		defer mu.Unlock()
-		return round
+	c.keeper = &retention.Keeper{Ledger: c.ledger, Mirror: c.client.Mirror, Years: cfg.Stores.KeepYears, Consumers: []retention.Consumer{c.alerts, c.client},
+		Fence: c.fence(cfg.Shared, taskRetention), Clock: cfg.Clock, Log: cfg.Log}
+	if s, ok := c.store.(retention.Store); ok {
+		c.keeper.Store = s
 	}
-	c.ingest.Fence = func(ctx context.Context, tx *sql.Tx, at int64, sites []coldkeep.SiteID) error {
-		mu.Lock()
-		now, as := round, held
-		mu.Unlock()
-		if at != now {
-			return coldkeep.Errorf(coldkeep.ECONFLICT, "the sites of this collector have changed")
-		}
-		return c.leases.FenceAs(ctx, tx, as, sites...)
-	}
-	c.judge.SetSites(nil)
-	c.leases.OnChange(func(now map[coldkeep.SiteID]lease.Generation) {
-		generations := make(map[coldkeep.SiteID]int64, len(now))
-		list := []coldkeep.SiteID{}
-		for s, g := range now {
-			generations[s] = int64(g)
-			list = append(list, s)
-		}
-		c.judge.SetSites(generations)
-		mu.Lock() // after the judge: what is entered under the new round it must know of
-		round++
-		held = now
-		mu.Unlock()
-		if _, rest := now[lease.Rest]; rest {
-			list = nil
-		}
-		c.source.SetSites(list)
-		c.log.Info("sites of this collector", "sites", len(now))
-	})
 	return nil
 }
 
@@ -335,30 +269,6 @@ func (c *collector) expectKeys(ctx context.Context, m *coldkeep.Mirror) {
 	}
 }
 
-// The tasks that only one of several collectors does.
-const (
-	taskAlerts   = "coldkeep:alerts"
-	taskEvidence = "coldkeep:evidence"
-	taskRegistry = "coldkeep:registry"
-)
-
-// fence says in a transaction whether a task is still this collector's; nil when it
-// shares with no other.
-func (c *collector) fence(shared, task string) func(context.Context, *sql.Tx) error {
-	if shared == "" {
-		return nil
-	}
-	return func(ctx context.Context, tx *sql.Tx) error { return c.leases.FenceTask(ctx, tx, task) }
-}
-
-// leading runs a task that only one of several collectors may do.
-func (c *collector) leading(ctx context.Context, task string, run func(context.Context) error) error {
-	if c.leases == nil {
-		return run(ctx)
-	}
-	return c.leases.Leader(ctx, task, run)
-}
-
 // onCall is the site's policy as the mirror has it.
 func (c *collector) onCall(site coldkeep.SiteID) coldkeep.OnCall {
 	for _, o := range c.client.Mirror().OnCall {
@@ -404,6 +314,7 @@ func (c *collector) Run(ctx context.Context) error {
 		checker := &evidence.Checker{Ledger: c.ledger, Readings: src, Clock: c.clock, Log: c.log}
 		g.Go(func() error { return c.leading(ctx, taskEvidence, checker.Run) })
 	}
+	g.Go(func() error { return c.leading(ctx, taskRetention, c.keeper.Run) })
 	g.Go(func() error { return c.leading(ctx, taskAlerts, c.alerts.Run) })
 	g.Go(func() error { return c.leading(ctx, taskRegistry, c.client.Deliver) })
 	g.Go(func() error { return c.client.Follow(ctx) })
@@ -452,183 +363,3 @@ func newEngine() *gin.Engine {
 
 // collectorPaths are what the collector serves on a listener it shares.
 var collectorPaths = []string{"/api/v1/readings", "/api/v1/readings.csv", "/api/v1/live", "/api/v1/watch/", "/api/v1/alerts", "/api/v1/alerts/"}
-
-// checks are the collector's part of /readyz.
-func (c *collector) checks() []check {
-	return []check{
-		{name: "readings store", ask: c.store.Ping},
-		{name: "collector database", ask: c.ledger.Ping},
-		{name: "broker", ask: func(context.Context) error {
-			if !c.source.Connected() {
-				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the broker is away")
-			}
-			return nil
-		}},
-		// The collector works on while the registry is away.
-		{name: "registry", mayFail: true, ask: func(context.Context) error {
-			if c.client.Away() {
-				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "the registry does not answer, or does not know our token; what it must hear waits here")
-			}
-			return nil
-		}},
-		{name: "intake", ask: func(context.Context) error {
-			if c.ingest.Stuck() {
-				return coldkeep.Errorf(coldkeep.EUNAVAILABLE, "readings wait on the devices because they cannot be stored")
-			}
-			return nil
-		}},
-	}
-}
-
-// metrics are the collector's part of /metrics.
-func (c *collector) metrics(reg *prometheus.Registry) {
-	counter := func(name, help string, value func() int64) {
-		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
-	}
-	n := &c.ingest.Counts
-	counter("coldkeep_ingest_batches_total", "Batches taken in.", n.Batches.Load)
-	counter("coldkeep_ingest_readings_stored_total", "Readings stored for the first time.", n.Stored.Load)
-	counter("coldkeep_ingest_records_repeated_total", "Records that had been dealt with before.", n.Repeated.Load)
-	counter("coldkeep_ingest_records_quarantined_total", "Records that could not be what they claim to be.", n.Quarantined.Load)
-	counter("coldkeep_ingest_payloads_refused_total", "Payloads that could not be read.", n.Refused.Load)
-	counter("coldkeep_ingest_messages_total", "Messages taken from the broker.", n.Messages.Load)
-	counter("coldkeep_ingest_takes_total", "Commits that carried them.", n.Takes.Load)
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_ingest_queued_bytes", Help: "Bytes of messages that wait or are being worked on."},
-		func() float64 { return float64(n.QueuedBytes.Load()) }))
-	if c.leases != nil {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_sites_held", Help: "Sites whose lease this collector holds."},
-			func() float64 { return float64(c.leases.Status().Held) }))
-	}
-	counter("coldkeep_ingest_seals_total", "Seals that came and were kept.", n.Seals.Load)
-	counter("coldkeep_ingest_seals_refused_total", "Seals that were refused, mostly for a wrong signature.", n.SealsRefused.Load)
-	// Factors of 1.5 from 1 ms to half a minute, and days for what was kept back.
-	age := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "coldkeep_ingest_age_seconds", Help: "Age of a batch's newest reading when it had become durable.",
-		Buckets: append(prometheus.ExponentialBuckets(0.001, 1.5, 26), 300, 3600, 86_400)})
-	reg.MustRegister(age)
-	c.ingest.Age = func(d time.Duration) { age.Observe(d.Seconds()) }
-	gauge := func(name, help string, value func(registryclient.Backlog) int64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			b, err := c.client.Backlog(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(value(b))
-		}))
-	}
-	alarm := func(name, help string, value func(alerts.Counts) int64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			n, err := c.alerts.Counts(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(value(n))
-		}))
-	}
-	alarm("coldkeep_alerts_open", "Alerts that nobody has answered; -1 when not known.", func(n alerts.Counts) int64 { return n.Open })
-	alarm("coldkeep_alerts_unheard", "Of them, those that the last telling reached nobody of.", func(n alerts.Counts) int64 { return n.Unheard })
-	alarm("coldkeep_alert_deliveries_pending", "Messages about alerts that have not arrived.", func(n alerts.Counts) int64 { return n.Pending })
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldkeep_sites_nobody_told", Help: "Sites whose alarms nobody is told about."}, func() float64 {
-		var sites []coldkeep.SiteID
-		for _, s := range c.client.Mirror().Sites {
-			sites = append(sites, s.ID)
-		}
-		return float64(len(c.alerts.Unheard(sites)))
-	}))
-	gauge("coldkeep_registry_pending", "Parcels that the registry has not taken yet; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Pending })
-	gauge("coldkeep_registry_refused", "Parcels that the registry refused for good; -1 when not known.", func(b registryclient.Backlog) int64 { return b.Refused })
-}
-
-// brokerFlags say which broker to use.
-type brokerFlags struct {
-	Broker             string `help:"MQTT broker URL: tcp://, ssl:// or ws://." env:"COLDKEEP_BROKER"`
-	BrokerUser         string `help:"User on the broker." default:"collector" env:"COLDKEEP_BROKER_USER"`
-	BrokerPasswordFile string `help:"File with the password." env:"COLDKEEP_BROKER_PASSWORD_FILE"`
-}
-
-func (f *brokerFlags) link(log *slog.Logger) (*ingest.Link, error) {
-	password, err := readSecret(f.BrokerPasswordFile)
-	if err != nil {
-		return nil, err
-	}
-	return ingest.NewLink(ingest.LinkConfig{Broker: f.Broker, ClientID: "coldkeep-collector-" + randomHex(6), Username: f.BrokerUser, Password: password,
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Log: log})
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // does not fail (Go 1.24)
-	return hex.EncodeToString(b)
-}
-
-type collectorCmd struct {
-	Data              string `help:"Folder for what is not in another database." default:"coldkeep-data" env:"COLDKEEP_DATA"`
-	HTTP              string `help:"Address of the read API." default:"127.0.0.1:8081" name:"http" env:"COLDKEEP_HTTP"`
-	Database          string `help:"PostgreSQL URL for the collector's book, in place of the SQLite file." env:"COLDKEEP_COLLECTOR_DATABASE"`
-	RegistryURL       string `help:"Address of the registry." required:"" env:"COLDKEEP_REGISTRY_URL"`
-	RegistryTokenFile string `help:"File with the token of the collector's interface account at the registry." required:"" env:"COLDKEEP_REGISTRY_TOKEN_FILE"`
-	APITokenFile      string `help:"File with the token that callers of the read API must bring." required:"" name:"api-token-file" env:"COLDKEEP_API_TOKEN_FILE"`
-
-	Shared bool `help:"Share the work with other collectors on the same PostgreSQL, InfluxDB and broker: each looks after some of the sites, and takes over those of one that dies." env:"COLDKEEP_SHARED"`
-
-	brokerFlags `embed:""`
-	storesFlags `embed:""`
-	mailFlags   `embed:""`
-}
-
-// Run runs the collector alone.
-func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
-	if cmd.Broker == "" {
-		return coldkeep.Errorf(coldkeep.EINVALID, "--broker is missing: which MQTT broker?")
-	}
-	link, err := cmd.link(log)
-	if err != nil {
-		return err
-	}
-	registryToken, err := readSecret(cmd.RegistryTokenFile)
-	if err != nil {
-		return err
-	}
-	apiToken, err := readSecret(cmd.APITokenFile)
-	if err != nil {
-		return err
-	}
-	shared := ""
-	if cmd.Shared {
-		if cmd.Database == "" || cmd.InfluxURL == "" {
-			return coldkeep.Errorf(coldkeep.EINVALID, "--shared needs stores that all collectors reach: --database (PostgreSQL) and --influx-url")
-		}
-		host, _ := os.Hostname() // without one the rest of the name is enough
-		shared = "collector-" + host + "-" + randomHex(6)
-	}
-	unlock, err := lockFolder(cmd.Data, "collector")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	db := cmd.Database
-	if db == "" {
-		db = filepath.Join(cmd.Data, "collector.db")
-	}
-	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Source: link, Shared: shared,
-		RegistryURL: cmd.RegistryURL, RegistryToken: registryToken, APIToken: apiToken, Clock: coldkeep.RealClock{}, Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }() // everything was committed
-	h, err := c.Handler()
-	if err != nil {
-		return err
-	}
-	srv := newServer(log)
-	srv.checks = c.checks()
-	c.metrics(srv.metrics)
-	srv.mux.Handle("/", h)
-	g, run := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.Run(run) })
-	g.Go(func() error { return srv.run(run, cmd.HTTP) })
-	return ended(ctx, g.Wait())
-}

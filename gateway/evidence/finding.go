@@ -27,6 +27,7 @@ const (
 	KindNote       Kind = "note"       // a person's annotation was altered or taken away
 	KindAnnotation Kind = "annotation" // a note: what a person has annotated
 	KindUnreadable Kind = "unreadable" // a note: a quarantined record that the chain cannot be followed over
+	KindLetGo      Kind = "let-go"     // a note: went when its time was over; no note when that was too early
 	KindPayload    Kind = "payload"    // a note: payloads came that could not be read; see faults
 	KindLateSeal   Kind = "late-seal"  // a note: the epoch's first seal came late; it proves what was before it all the same
 )

@@ -2,11 +2,43 @@ package evidence
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/ledger"
+	"github.com/coldkeep/coldkeep/gateway/readings"
 )
+
+// letGo notes what of a device went because its time was over. Nobody may let go what
+// every programme wants kept: then it is missing, whatever the book says of it.
+func (v *Verifier) letGo(ctx context.Context, g ledger.LetGo, scope Scope, ring keyring, r *report) error {
+	before := time.UnixMilli(g.Before)
+	if g.Before == 0 || !scope.includes(time.Time{}, before) {
+		return nil
+	}
+	_, early := readings.Expire(time.Now(), before, readings.LeastYears)
+	for _, epoch := range slices.Sorted(maps.Keys(g.Epochs)) {
+		f := Finding{Kind: KindLetGo, Note: true, Site: g.Site, Agent: g.Agent, Epoch: epoch, FromSeq: 1, ToSeq: g.Epochs[epoch], To: moment(g.Before),
+			Detail: "what was measured before was let go when its time was over"}
+		last, err := v.anchorAt(ctx, ledger.Epoch{Site: g.Site, Agent: g.Agent, Epoch: epoch}, f.ToSeq, ring)
+		if err != nil {
+			return err
+		}
+		if early != nil || time.UnixMilli(last.at).After(before.Add(LetGoSlack)) {
+			f.Note, f.Detail = false, "was let go before its time was over"
+		}
+		if err := r.add(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LetGoSlack is how much later than the time before which readings are let go the last
+// record that is let go may be at most.
+const LetGoSlack = 31 * 24 * time.Hour
 
 // faults reports void ranges and what else was raised when a device's seals came.
 //

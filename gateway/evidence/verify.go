@@ -120,12 +120,16 @@ func (v *Verifier) device(ctx context.Context, d ledger.Device, scope Scope, r *
 	if err != nil {
 		return err
 	}
+	gone, err := v.Ledger.LetGo(ctx, d.Site, d.Agent)
+	if err != nil {
+		return err
+	}
 	ring, uses := newKeyring(time.Time{}, keys), map[string]int64{}
 	plans := make([]plan, len(epochs))
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for i, e := range epochs {
 		var lo, hi int64
-		if plans[i], lo, hi, err = v.plan(ctx, e, scope, ring); err != nil {
+		if plans[i], lo, hi, err = v.plan(ctx, e, scope, gone.Epochs[e.Epoch], ring); err != nil {
 			return err
 		}
 		from, to = min(from, lo), max(to, hi)
@@ -145,6 +149,9 @@ func (v *Verifier) device(ctx context.Context, d ledger.Device, scope Scope, r *
 	if err := v.again(ctx, d, unknowns, r); err != nil {
 		return err
 	}
+	if err := v.letGo(ctx, gone, scope, ring, r); err != nil {
+		return err
+	}
 	if err := v.faults(ctx, d, scope, r); err != nil {
 		return err
 	}
@@ -154,12 +161,18 @@ func (v *Verifier) device(ctx context.Context, d ledger.Device, scope Scope, r *
 	return nil
 }
 
-// plan finds what of an epoch is to be proven, and the times between which its
-// readings are.
-func (v *Verifier) plan(ctx context.Context, e ledger.Epoch, scope Scope, ring keyring) (p plan, from, to int64, err error) {
-	p = plan{Epoch: e, anchor: anchor{hash: wire.FirstHash(e.Site, e.Agent, e.Epoch)}}
+// plan finds what of an epoch is to be proven, after the records up to gone that were
+// let go, and the times between which its readings are.
+func (v *Verifier) plan(ctx context.Context, e ledger.Epoch, scope Scope, gone int64, ring keyring) (p plan, from, to int64, err error) {
+	p = plan{Epoch: e}
 	if p.ranges, err = v.Ledger.Ranges(ctx, e); err != nil {
 		return p, 0, 0, err
+	}
+	if p.anchor, err = v.anchorAt(ctx, e, gone, ring); err != nil {
+		return p, 0, 0, err
+	}
+	if p.anchor.seq < gone {
+		p.anchor = anchor{seq: gone, open: true}
 	}
 	if scope.From.IsZero() && scope.To.IsZero() {
 		return p, math.MinInt64, math.MaxInt64, nil
@@ -176,11 +189,24 @@ func (v *Verifier) plan(ctx context.Context, e ledger.Epoch, scope Scope, ring k
 		return p, 0, 0, err
 	}
 	p.to = above
-	if p.anchor, err = v.anchorAt(ctx, e, below, ring); err != nil {
-		return p, 0, 0, err
+	if below > gone {
+		if p.anchor, err = v.anchorAt(ctx, e, below, ring); err != nil {
+			return p, 0, 0, err
+		}
 	}
 	from, to, err = v.window(ctx, &p)
 	return p, from, to, err
+}
+
+// AnchorAt finds the highest seal of an epoch up to a seq that a trusted key made, and
+// the time (ms) of its record; 0 when there is none.
+func (v *Verifier) AnchorAt(ctx context.Context, e ledger.Epoch, seq int64) (sealed, at int64, err error) {
+	keys, err := v.Ledger.Keys(ctx, e.Site, e.Agent)
+	if err != nil {
+		return 0, 0, err
+	}
+	a, err := v.anchorAt(ctx, e, seq, newKeyring(time.Time{}, keys))
+	return a.seq, a.at, err
 }
 
 // anchorAt finds the highest good seal up to seq; without one, the beginning.
@@ -196,7 +222,7 @@ func (v *Verifier) anchorAt(ctx context.Context, e ledger.Epoch, seq int64, ring
 		for _, s := range seals {
 			h, ok := s.Head()
 			if signed, refused := ring.check(e, &s.Seal); ok && refused == "" && signed == ledger.KeyTrusted && s.At != 0 {
-				return anchor{s.Seq, s.At, h}, nil
+				return anchor{seq: s.Seq, at: s.At, hash: h}, nil
 			}
 			seq = s.Seq - 1
 		}

@@ -33,6 +33,7 @@ func (p *plan) top() int64 {
 type anchor struct {
 	seq, at int64
 	hash    wire.Hash
+	open    bool // no seal fixes it: what was before it was let go, and never sealed
 }
 
 // maxHeads bounds the ways in which a chain with doubled records is tried.
@@ -91,7 +92,10 @@ func (w *walk) finding(kind Kind, from, to int64, since, until int64, detail str
 
 func (w *walk) run(ctx context.Context, recs *records) error {
 	w.anchor = w.plan.anchor
-	w.pos, w.at, w.heads = w.anchor.seq, w.anchor.at, []wire.Hash{w.anchor.hash}
+	w.pos, w.at = w.anchor.seq, w.anchor.at
+	if !w.anchor.open {
+		w.heads = []wire.Hash{w.anchor.hash}
+	}
 	top := w.top()
 	for n := 0; ; n++ {
 		if n%page == 0 && ctx.Err() != nil {
@@ -338,7 +342,7 @@ func (w *walk) settle(s *ledger.Seal, proven bool) error {
 	if at == 0 {
 		at = w.at
 	}
-	w.anchor = anchor{s.Seq, at, h}
+	w.anchor = anchor{seq: s.Seq, at: at, hash: h}
 	w.heads, w.count = []wire.Hash{h}, 0
 	w.due, w.dueAt, w.lateSeq, w.badly = false, 0, 0, 0
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -186,7 +187,7 @@ func (b *bench) compare(t *rapid.T, u *unit, all []coldkeep.Reading) {
 		samples = append(samples, excursion.Sample{At: r.At, Seq: r.Seq, Probe: slices.Index(p.probes, r.Series), Celsius: r.Celsius, Quality: r.Quality})
 	}
 	var want []coldkeep.Excursion
-	for _, f := range excursion.Judge(rules, p.history(), samples, b.clock.Now().UnixMilli()) {
+	for _, f := range excursion.Judge(rules, p.history(math.MinInt64), samples, b.clock.Now().UnixMilli()) {
 		if worthTelling(&f) && (f.Kind != coldkeep.NoData || f.End != 0) {
 			x := tr.describe(&f, 0)
 			calm(&x, nil)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -83,11 +84,19 @@ func (p *past) covers(probe int, at int64) bool {
 	return false
 }
 
-// history is the past as the engine wants it.
-func (p *past) history() *excursion.History {
+// history is the past from a time (ms) on as the engine wants it. A stay that began
+// before it has no beginning, so that silence before its first record is no gap.
+func (p *past) history(horizon int64) *excursion.History {
 	h := &excursion.History{}
 	for _, as := range p.stays {
-		h.Stays = append(h.Stays, excursion.Stay{Probe: slices.Index(p.probes, as.Series), Role: as.Role, From: as.From.UnixMilli(), To: openEnd(as.To)})
+		stay := excursion.Stay{Probe: slices.Index(p.probes, as.Series), Role: as.Role, From: as.From.UnixMilli(), To: openEnd(as.To)}
+		if stay.To <= horizon {
+			continue
+		}
+		if stay.From < horizon {
+			stay.From = math.MinInt64
+		}
+		h.Stays = append(h.Stays, stay)
 	}
 	for _, c := range p.away {
 		h.OutOfService = append(h.OutOfService, [2]int64{c.From.UnixMilli(), openEnd(c.To)})
@@ -192,7 +201,7 @@ func (j *Judge) seat(ap coldkeep.Appliance, p past, was *track) error {
 	all, _ := json.Marshal([]any{ap, p.others, p.fingerprint(never - 1), j.held[ap.Site]}) // strings and times always marshal
 	t := was
 	if t == nil || t.whole != string(all) {
-		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(),
+		t = &track{key: ledger.Track{Appliance: ap.ID, Rules: string(ap.Unit) + "/" + rules.Key()}, whole: string(all), appliance: ap, past: p, history: p.history(math.MinInt64),
 			rules: rules, watch: watch, generation: j.held[ap.Site], at: -1, savedAt: never, backTo: never, behind: never, reload: true,
 			seen: map[coldkeep.Series]int64{}, latest: blank(len(p.probes)), seenAt: make([]int64, len(p.probes))}
 		for i := range p.probes {

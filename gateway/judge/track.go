@@ -60,6 +60,7 @@ type track struct {
 	backTo     int64             // a late sample's time, ms, never for none
 	savedTo    int64             // time of the latest checkpoint, ms
 	fresh      bool              // nothing of it was ever judged
+	horizon    int64             // what is before was let go, ms; math.MinInt64 for nothing
 	firsts     []bool            // probes of which nothing was judged before what is being read
 	already    map[pos]struct{}  // read from the store, and perhaps still to come from a commit
 	readAt     time.Time
@@ -307,12 +308,16 @@ func (j *Judge) fromStore(ctx context.Context, t *track) (*outcome, error) {
 		}
 	}
 	o.since, o.unsettled = t.state.At, t.state.Unsettled()
+	if t.fresh && t.horizon != math.MinInt64 {
+		// What ended before cannot be found again, and stands as it was judged.
+		o.since, o.unsettled = t.horizon, t.horizon
+	}
 	var ring []pos
 	t.firsts = make([]bool, len(t.last))
 	for i, at := range t.last {
 		t.firsts[i] = at == 0
 	}
-	for in, err := range j.samples(ctx, t, t.state.At) {
+	for in, err := range j.samples(ctx, t, max(t.state.At, t.horizon)) {
 		if err != nil {
 			return nil, err
 		}
@@ -354,10 +359,24 @@ const stillToCome = 10 * time.Second
 // the intake too.
 const ringMost = 20_000
 
+// afterHorizon is how long after what was let go judging begins, where it begins anew:
+// the first line of the log then has the readings before it.
+const afterHorizon = time.Hour
+
 // goBack resumes the latest checkpoint before a time (ms) that fits the past as it
-// is known now, or begins at the beginning.
+// is known now, or begins at the beginning: that of all, or of what is still kept.
 func (j *Judge) goBack(ctx context.Context, t *track, o *outcome, late int64) error {
-	c, err := j.ledger.Checkpoint(ctx, t.key, late, func(at int64, history string) bool { return history == t.past.fingerprint(at) })
+	horizon, err := j.ledger.Horizon(ctx, t.past.probes)
+	if err != nil {
+		return err
+	}
+	if t.horizon = math.MinInt64; horizon > 0 {
+		t.horizon = horizon + afterHorizon.Milliseconds()
+	}
+	t.history = t.past.history(t.horizon)
+	c, err := j.ledger.Checkpoint(ctx, t.key, late, func(at int64, history string) bool {
+		return at >= t.horizon && history == t.past.fingerprint(at)
+	})
 	if err != nil {
 		return err
 	}

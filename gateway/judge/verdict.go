@@ -2,6 +2,7 @@ package judge
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -24,6 +25,12 @@ func (j *Judge) Verdicts(ctx context.Context, id string) ([]coldkeep.Verdict, er
 	t, err := j.visitor(x.Appliance)
 	if !ok || err != nil {
 		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "excursion %q is not known, or its unit is not watched any more", id)
+	}
+	if horizon, err := j.ledger.Horizon(ctx, t.past.probes); err != nil || x.Start.UnixMilli() < horizon {
+		if err == nil {
+			err = coldkeep.Errorf(coldkeep.ENOTFOUND, "the readings of excursion %q were let go when their time was over", id)
+		}
+		return nil, err
 	}
 	end := j.clock.Now()
 	if x.End != nil {
@@ -81,5 +88,5 @@ func (j *Judge) visitor(id coldkeep.ApplianceID) (*track, error) {
 	if len(p.probes) == 0 {
 		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "no probe has stood in appliance %q", id)
 	}
-	return &track{appliance: ap, past: p, history: p.history(), rules: rules}, nil
+	return &track{appliance: ap, past: p, history: p.history(math.MinInt64), rules: rules}, nil
 }

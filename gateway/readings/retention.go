@@ -2,6 +2,7 @@ package readings
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -15,13 +16,18 @@ const LeastYears = 3
 // number of years, whatever leap days they hold.
 func Days(years int) int { return years * 366 }
 
-// Expired is a time before which readings may go. Only Expire makes one: a store
+// Expired is a time within which readings may go. Only Expire makes one: a store
 // cannot be told to forget anything else.
-type Expired struct{ before int64 }
+type Expired struct{ since, before int64 }
 
-// Before is the time, ms since 1970-01-01 UTC. The zero Expired lets nothing go that
-// was measured since 1970.
-func (e Expired) Before() int64 { return e.before }
+// Span is that time, [since, before) in ms since 1970-01-01 UTC. That of the zero
+// Expired is empty.
+func (e Expired) Span() (since, before int64) { return e.since, e.before }
+
+// Since leaves out what was measured before a time, ms.
+func (e Expired) Since(since int64) Expired {
+	return Expired{max(e.since, since), e.before}
+}
 
 // Expire checks that what is older than before need not be kept any more: years is
 // what the profile of the appliance, or the longest of the profiles of the
@@ -35,7 +41,7 @@ func Expire(now, before time.Time, years int) (Expired, error) {
 		return Expired{}, coldkeep.Errorf(coldkeep.EINVALID, "readings since %s must be kept for %d years; nothing after %s may go",
 			before.UTC().Format(time.DateOnly), years, earliest.UTC().Format(time.DateOnly))
 	}
-	return Expired{before.UnixMilli()}, nil
+	return Expired{math.MinInt64, before.UnixMilli()}, nil
 }
 
 // Pruner is a store that can forget.

@@ -142,7 +142,8 @@ const (
 // Prune removes what has expired. An InfluxDB that cannot delete, such as 3 Core,
 // is EINVALID: its retention is the bucket's.
 func (s *Store) Prune(ctx context.Context, k coldkeep.Series, e readings.Expired) (int64, error) {
-	from, to := clamp(math.MinInt64), clamp(e.Before())
+	from, to := e.Span()
+	from, to = clamp(from), clamp(to)
 	n, err := s.Count(ctx, k, from, to)
 	left := n
 	for try := 0; err == nil && left > 0; try++ {

@@ -356,8 +356,11 @@ func testPrune(t *testing.T, s readings.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n, err := p.Prune(t.Context(), k, e.Since(old.At+1)); err != nil || n != 0 {
+		t.Fatalf("what was measured before is left out: %d, %v", n, err)
+	}
 	for _, want := range []int64{1, 0} {
-		if n, err := p.Prune(t.Context(), k, e); err != nil || n != want {
+		if n, err := p.Prune(t.Context(), k, e.Since(old.At)); err != nil || n != want {
 			t.Fatalf("%d gone, want %d: %v", n, want, err)
 		}
 		equal(t, all(t, s, k, 0, end), kept)

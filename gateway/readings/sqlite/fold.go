@@ -108,15 +108,15 @@ func (s *Store) Prune(ctx context.Context, k coldkeep.Series, e readings.Expired
 	for more := ok; more && err == nil; {
 		err = s.db.Tx(ctx, func(tx *sql.Tx) error {
 			// The time of the first row of the next page, which stays for now.
-			end := e.Before()
-			err := tx.QueryRowContext(ctx, `SELECT at FROM reading WHERE series = ? AND at < ? ORDER BY at LIMIT 1 OFFSET ?`, id, end, prunePage).Scan(&end)
+			since, end := e.Span()
+			err := tx.QueryRowContext(ctx, `SELECT at FROM reading WHERE series = ? AND at >= ? AND at < ? ORDER BY at LIMIT 1 OFFSET ?`, id, since, end, prunePage).Scan(&end)
 			if more = err == nil; err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
 			if more {
 				end++ // so that a page of one millisecond goes too
 			}
-			res, err := tx.ExecContext(ctx, `DELETE FROM reading WHERE series = ? AND at < ?`, id, end)
+			res, err := tx.ExecContext(ctx, `DELETE FROM reading WHERE series = ? AND at >= ? AND at < ?`, id, since, end)
 			if err != nil {
 				return err
 			}
