@@ -238,9 +238,17 @@ func (c *collector) lookAfterDevices(ctx context.Context, cfg collectorConfig) (
 }
 
 // deviceHealth is how the devices of a site stand; "" is all sites.
-func (c *collector) deviceHealth(_ context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error) {
+func (c *collector) deviceHealth(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.DeviceHealth, error) {
+	all := c.devices.Health()
+	if c.leases != nil {
+		others, err := c.devices.Elsewhere(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, others...)
+	}
 	out := []coldkeep.DeviceHealth{}
-	for _, d := range c.devices.Health() {
+	for _, d := range all {
 		if site == "" || d.Site == site {
 			out = append(out, d)
 		}
@@ -309,6 +317,7 @@ func (c *collector) Run(ctx context.Context) error {
 	})
 	if c.leases != nil {
 		g.Go(func() error { return c.leases.Run(ctx) })
+		g.Go(func() error { return c.others(ctx) })
 	}
 	if src, ok := c.store.(evidence.Source); ok {
 		checker := &evidence.Checker{Ledger: c.ledger, Readings: src, Clock: c.clock, Log: c.log}

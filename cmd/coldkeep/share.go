@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/lease"
@@ -107,4 +108,54 @@ func (c *collector) leading(ctx context.Context, task string, run func(context.C
 		return run(ctx)
 	}
 	return c.leases.Leader(ctx, task, run)
+}
+
+// othersEvery is how often screens look again at other collectors' sites.
+const othersEvery = 10 * time.Second
+
+// others has screens at this collector look again at what other collectors do: at once
+// for what they find, and now and then for the rest.
+func (c *collector) others(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for (coldkeep.RealClock{}).Sleep(ctx, othersEvery) == nil {
+			for _, s := range c.client.Mirror().Sites {
+				if !c.leases.Holds(s.ID) {
+					c.hub.Publish(coldkeep.LiveEvent{Type: "status", Site: s.ID})
+				}
+			}
+		}
+	})
+	for ctx.Err() == nil {
+		place, err := c.ledger.End(ctx)
+		if err == nil {
+			err = c.othersFindings(ctx, place)
+		}
+		c.log.Debug("what other collectors find is not live at present", "error", err)
+		_ = coldkeep.RealClock{}.Sleep(ctx, othersEvery) // the loop's condition sees an ended ctx
+	}
+	wg.Wait()
+	return nil
+}
+
+// othersFindings tells what others have found after a place in the feed, which all
+// share, until an error.
+func (c *collector) othersFindings(ctx context.Context, place int64) error {
+	const page = 500
+	for {
+		if err := c.ledger.Wait(ctx, place); err != nil {
+			return err
+		}
+		changes, err := c.ledger.Changes(ctx, place, page)
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			place = changes[i].N
+			if x := changes[i].Excursion; x != nil && !c.leases.Holds(x.Site) {
+				c.hub.Publish(coldkeep.LiveEvent{Type: "excursion", Site: x.Site, Appliance: x.Appliance})
+				c.hub.Publish(coldkeep.LiveEvent{Type: "alert", Site: x.Site, Appliance: x.Appliance})
+			}
+		}
+	}
 }

@@ -349,50 +349,6 @@ func (d *Devices) online(v *device, now time.Time) bool {
 	return v.Online && (d.listening.IsZero() || now.Sub(d.silentSince(v)) <= d.cfg.Silence)
 }
 
-// Health tells how the devices of this collector's sites stand, ordered by name.
-func (d *Devices) Health() []coldkeep.DeviceHealth {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.cfg.Clock.Now()
-	out := make([]coldkeep.DeviceHealth, 0, len(d.devices))
-	for n, v := range d.devices {
-		if !d.cfg.Holds(n.site) {
-			continue
-		}
-		c, ours := d.plan.configs[n]
-		h := coldkeep.DeviceHealth{Site: n.site, Agent: n.agent, Online: d.online(v, now), ClockSkewMS: v.clock.skew.Milliseconds(), Clock: v.clock.stamp,
-			Config: v.Said, Version: v.Version, Probes: append([]coldkeep.ProbeID{}, v.Probes...), Unassigned: []coldkeep.ProbeID{}, Faults: []string{}}
-		if !v.heard.IsZero() {
-			at := v.heard
-			h.LastHeard = &at
-		}
-		if v.body != "" {
-			h.WantConfig = v.revision
-		}
-		for _, p := range v.Probes {
-			if !slices.ContainsFunc(c.Probes, func(pc wire.ProbeConfig) bool { return pc.Probe == p }) {
-				h.Unassigned = append(h.Unassigned, p)
-			}
-		}
-		for _, f := range v.faults {
-			h.Faults = append(h.Faults, f.Reason)
-		}
-		slices.Sort(h.Faults)
-		h.Faults = append(h.Faults, d.plan.wrong[n]...)
-		if v.Refuses != "" {
-			h.Faults = append(h.Faults, "the device refuses its configuration: "+v.Refuses)
-		}
-		if !ours && d.derived {
-			h.Faults = append(h.Faults, "the registry does not have this device")
-		}
-		out = append(out, h)
-	}
-	slices.SortFunc(out, func(a, b coldkeep.DeviceHealth) int {
-		return compareNames(name{a.Site, a.Agent}, name{b.Site, b.Agent})
-	})
-	return out
-}
-
 // Run publishes, watches and tells until ctx ends, and returns nil then. A database
 // or a broker that is away is waited for.
 func (d *Devices) Run(ctx context.Context) error {

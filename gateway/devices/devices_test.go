@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -474,6 +475,18 @@ func TestSitesChangeHands(t *testing.T) {
 	}
 	if h := first.Health(); len(h) != 0 {
 		t.Errorf("the one before still tells of %+v", h)
+	}
+	// It shows what the other wrote down.
+	second.machine = second.machine.Add(saveEvery)
+	second.do(t)
+	first.SetMirror(m)
+	first.do(t)
+	others, err := first.Elsewhere(t.Context())
+	if err != nil || !reflect.DeepEqual(others, second.Health()) {
+		t.Errorf("elsewhere %+v, %v, and there %+v", others, err, second.Health())
+	}
+	if h, err := second.Elsewhere(t.Context()); err != nil || len(h) != 0 {
+		t.Errorf("elsewhere of the other %+v, %v", h, err)
 	}
 }
 

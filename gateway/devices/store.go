@@ -36,8 +36,8 @@ func (d *Devices) known(ctx context.Context) error {
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.Open", "the known devices cannot be read")
 }
 
-// load reads how the devices of a site stood when that was last written down.
-func (d *Devices) load(ctx context.Context, site coldkeep.SiteID) error {
+// written reads how the devices of a site stood when that was last written down.
+func (d *Devices) written(ctx context.Context, site coldkeep.SiteID) (map[name]*device, error) {
 	fresh := map[name]*device{}
 	of := func(s, a string) *device {
 		n := name{coldkeep.SiteID(s), coldkeep.AgentID(a)}
@@ -90,8 +90,14 @@ func (d *Devices) load(ctx context.Context, site coldkeep.SiteID) error {
 			return nil
 		})
 	}
+	return fresh, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.load", "what is known of the devices of %s cannot be read", site)
+}
+
+// load takes up how the devices of a site stood when that was last written down.
+func (d *Devices) load(ctx context.Context, site coldkeep.SiteID) error {
+	fresh, err := d.written(ctx, site)
 	if err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "devices.load", "what is known of the devices of %s cannot be read", site)
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -43,8 +43,8 @@ const (
 	writeMost  = 16 << 10
 	// gather is the least time between two reads that give little: what comes meanwhile
 	// is read at once, and acknowledged at once.
-	gather      = time.Millisecond
-	gatherBytes = 4 << 10
+	gather      = 2 * time.Millisecond
+	gatherBytes = 16 << 10
 	topicsKept  = 50_000
 	// packetMost is the longest packet that is held whole: the greatest payload and
 	// topic. Of a longer one the payload is cut.

@@ -36,6 +36,12 @@ func appendFeed(ctx context.Context, tx *sql.Tx, now time.Time, changes []coldke
 	return nil
 }
 
+// End is the number of the feed's last entry.
+func (l *Ledger) End(ctx context.Context) (n int64, err error) {
+	err = l.db.QueryRowContext(ctx, `SELECT n FROM counter WHERE name = 'feed'`).Scan(&n)
+	return n, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "ledger.End", "feed")
+}
+
 // Changes returns up to limit entries of the feed after a number, in order.
 func (l *Ledger) Changes(ctx context.Context, after int64, limit int) ([]coldkeep.Change, error) {
 	rows, err := l.db.QueryContext(ctx, `SELECT body FROM feed WHERE n > $1 ORDER BY n LIMIT $2`, after, limit)
