@@ -44,16 +44,24 @@ type storesFlags struct {
 	InfluxBucket    string   `help:"InfluxDB bucket, or database/retention-policy on 1.8." default:"coldkeep" env:"COLDKEEP_INFLUX_BUCKET"`
 	SignedSites     []string `help:"Sites whose devices must sign: there a device is believed that it no longer has a record only under its seal. \"all\" is every site." env:"COLDKEEP_SIGNED_SITES"`
 
-	KeepYears int `help:"For how many years readings are kept, three or more; a profile that asks for longer counts. 0 keeps them for ever." env:"COLDKEEP_KEEP_YEARS"`
-
 	InfluxGzip bool `help:"Compress writes to InfluxDB; worth it over a network." env:"COLDKEEP_INFLUX_GZIP"`
 }
 
-// open opens the readings store.
-func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, error) {
+// keepFlags say for how long readings are kept.
+type keepFlags struct {
+	KeepYears int `help:"For how many years readings are kept, three or more; a profile that asks for longer counts. 0 keeps them for ever." env:"COLDKEEP_KEEP_YEARS"`
+}
+
+// Validate is called when the command line is read.
+func (f *keepFlags) Validate() error {
 	if f.KeepYears != 0 && f.KeepYears < readings.LeastYears {
-		return nil, coldkeep.Errorf(coldkeep.EINVALID, "--keep-years %d: no programme allows less than %d; 0 keeps readings for ever", f.KeepYears, readings.LeastYears)
+		return coldkeep.Errorf(coldkeep.EINVALID, "--keep-years %d: no programme allows less than %d; 0 keeps readings for ever", f.KeepYears, readings.LeastYears)
 	}
+	return nil
+}
+
+// open opens the readings store, which keeps readings for some years at least.
+func (f *storesFlags) open(ctx context.Context, data string, years int) (readings.Store, error) {
 	if f.InfluxURL == "" {
 		s, err := sqlite.Open(ctx, filepath.Join(data, "readings.db"))
 		if err != nil {
@@ -65,7 +73,7 @@ func (f *storesFlags) open(ctx context.Context, data string) (readings.Store, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip, Years: f.KeepYears})
+	s, err := influx.Open(influx.Config{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket, Gzip: f.InfluxGzip, Years: years})
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +115,7 @@ type collectorConfig struct {
 	Data          string // folder of SQLite files
 	Database      string // SQL database, a path or a PostgreSQL URL
 	Stores        storesFlags
+	KeepYears     int // of readings; 0 is for ever
 	Mail          mailFlags
 	Source        source
 	Shared        string  // name of this collector among those that share the work, "" when it is alone
@@ -175,7 +184,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 	if c.db, err = database.Open(ctx, cfg.Database); err != nil {
 		return err
 	}
-	if c.store, err = cfg.Stores.open(ctx, cfg.Data); err != nil {
+	if c.store, err = cfg.Stores.open(ctx, cfg.Data, cfg.KeepYears); err != nil {
 		return err
 	}
 	if c.ledger, err = ledger.Open(ctx, c.db); err != nil {
@@ -212,7 +221,7 @@ func (c *collector) open(ctx context.Context, cfg collectorConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	c.keeper = &retention.Keeper{Ledger: c.ledger, Mirror: c.client.Mirror, Years: cfg.Stores.KeepYears, Consumers: []retention.Consumer{c.alerts, c.client},
+	c.keeper = &retention.Keeper{Ledger: c.ledger, Mirror: c.client.Mirror, Years: cfg.KeepYears, Consumers: []retention.Consumer{c.alerts, c.client},
 		Fence: c.fence(cfg.Shared, taskRetention), Clock: cfg.Clock, Log: cfg.Log}
 	if s, ok := c.store.(retention.Store); ok {
 		c.keeper.Store = s

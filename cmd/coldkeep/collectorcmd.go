@@ -49,6 +49,7 @@ type collectorCmd struct {
 
 	brokerFlags `embed:""`
 	storesFlags `embed:""`
+	keepFlags   `embed:""`
 	mailFlags   `embed:""`
 }
 
@@ -86,7 +87,7 @@ func (cmd *collectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if db == "" {
 		db = filepath.Join(cmd.Data, "collector.db")
 	}
-	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Source: link, Shared: shared,
+	c, err := openCollector(ctx, collectorConfig{Data: cmd.Data, Database: db, Stores: cmd.storesFlags, KeepYears: cmd.KeepYears, Mail: cmd.mailFlags, Source: link, Shared: shared,
 		RegistryURL: cmd.RegistryURL, RegistryToken: registryToken, APIToken: apiToken, Clock: coldkeep.RealClock{}, Log: log})
 	if err != nil {
 		return err

@@ -48,6 +48,7 @@ type cli struct {
 	Forecast  forecastCmd  `cmd:"" help:"Evaluate doses and forecast due dates by CDC's logic; JSON Lines in and out."`
 	Replay    replayCmd    `cmd:"" help:"Judge recorded logs by a profile; prints JSON Lines."`
 	Verify    verifyCmd    `cmd:"" help:"Prove the stored log by its chain and seals, or say which minutes are not whole; prints JSON Lines."`
+	Annotate  annotateCmd  `cmd:"" help:"Note beside a stretch of the log what a person knows of it; the readings stay as they came. Verify lists it."`
 
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 	LogFormat string           `help:"Form of the log on stderr." enum:"text,json" default:"text" env:"COLDKEEP_LOG_FORMAT"`

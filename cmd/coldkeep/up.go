@@ -38,6 +38,7 @@ type upCmd struct {
 	mqttTLSFlags `embed:""`
 	brokerFlags  `embed:""`
 	storesFlags  `embed:""`
+	keepFlags    `embed:""`
 	mailFlags    `embed:""`
 }
 
@@ -110,7 +111,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	if cmd.Demo {
 		speed = cmd.speed()
 	}
-	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, Mail: cmd.mailFlags, Source: from, Speed: speed,
+	col, err := openCollector(ctx, collectorConfig{Data: data, Database: dbCollector, Stores: cmd.storesFlags, KeepYears: cmd.KeepYears, Mail: cmd.mailFlags, Source: from, Speed: speed,
 		RegistryURL: url, RegistryToken: collectorToken, APIToken: apiToken, Clock: clock, Log: log})
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (cmd *verifyCmd) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := cmd.open(ctx, cmd.Data)
+	store, err := cmd.open(ctx, cmd.Data, 0)
 	if err != nil {
 		return err
 	}

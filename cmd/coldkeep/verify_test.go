@@ -86,6 +86,17 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(1, 2, false)
+	// A person's note stands beside it, and changes nothing.
+	code, out, said := program(t, "annotate", "--data", dir, "--site", "clinic", "--agent", "pi-1", "--from", "2026-03-01", "--to", "2026-03-02", "--person", "Anna", "the door was open")
+	if code != exitDone || !strings.Contains(out, `"why":"the door was open"`) {
+		t.Errorf("annotate ends with %d: %s%s", code, out, said)
+	}
+	check(1, 3, false)
+	for _, args := range [][]string{{"--from", "2026-03-02", "--to", "2026-03-01"}, {"--from", "yesterday", "--to", "2026-03-01"}, {"--from", "2026-03-01", "--to", "2026-03-02", "--agent", "No Name"}} {
+		if code, _, said := program(t, append([]string{"annotate", "--data", dir, "--site", "clinic", "--person", "Anna", "why"}, args...)...); code != exitUsage || said == "" {
+			t.Errorf("%q ends with %d: %s", args, code, said)
+		}
+	}
 	if code, _, said := program(t, "verify", "--data", dir, "--site", "elsewhere"); code != exitUsage || !strings.Contains(said, "elsewhere") {
 		t.Errorf("a site that is not there: %d, %s", code, said)
 	}
