@@ -32,7 +32,7 @@ func TestPatient(t *testing.T) {
 	yes := true
 	out, text := written(t, fhir.FromPatient(patient.Patient{
 		ID: "01ABC", Birth: coldkeep.NewDate(1990, 2, 28), Sex: patient.Female, Multiple: &yes, BirthOrder: 2,
-		Names: []patient.Name{{Family: "Novak", Given: "Eva", Middle: "Marie", Kind: patient.Legal}, {Family: "Kral", Given: "Eva", Kind: patient.Maiden, Until: &married}},
+		Names: []patient.Name{{Family: "Novak", Given: "Eva", Middle: "Marie", Kind: patient.Legal}, {Family: "Kral", Given: "Eva", Kind: patient.Maiden, Span: patient.Span{Until: &married}}},
 		Races: []string{"2106-3"}, Ethnicity: "2186-5", Language: "ces", Mother: "Svoboda",
 		Addresses:   []patient.Address{{Street: "1 Lake St", City: "Peoria", State: "IL", ZIP: "61602", Kind: "H"}},
 		Contacts:    []patient.Contact{{Kind: patient.Cell, Value: "3095550100"}, {Kind: patient.Email, Value: "eva@example.org"}},
