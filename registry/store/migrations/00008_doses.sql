@@ -3,7 +3,7 @@
 -- patient it was recorded for, also when that record is merged into another.
 CREATE TABLE doses (
     id           TEXT PRIMARY KEY,
-    patient      TEXT NOT NULL,
+    patient      TEXT NOT NULL REFERENCES patients (id),
     kind         TEXT NOT NULL,
     given        TEXT NOT NULL,
     cvx          TEXT NOT NULL,
@@ -13,7 +13,6 @@ CREATE TABLE doses (
     expires      TEXT NOT NULL,
     stock        TEXT NOT NULL,
     unit         TEXT NOT NULL,
-    drawn_at     BIGINT,
     body_site    TEXT NOT NULL,
     route        TEXT NOT NULL,
     amount       TEXT NOT NULL,
@@ -39,7 +38,7 @@ CREATE TABLE doses (
     revision     BIGINT NOT NULL
 );
 CREATE INDEX doses_patient ON doses (patient, given);
-CREATE INDEX doses_stock ON doses (stock, drawn_at) WHERE stock <> '';
+CREATE INDEX doses_stock ON doses (stock, given) WHERE stock <> '';
 CREATE INDEX doses_lot ON doses (lot, given) WHERE lot <> '';
 
 -- What a dose was before a change, as JSON, with who changed it and why. The row of

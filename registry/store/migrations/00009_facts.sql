@@ -2,7 +2,7 @@
 -- What is true of a patient and bears on vaccination.
 CREATE TABLE facts (
     id         TEXT PRIMARY KEY,
-    patient    TEXT NOT NULL,
+    patient    TEXT NOT NULL REFERENCES patients (id),
     kind       TEXT NOT NULL,
     code       TEXT NOT NULL,
     title      TEXT NOT NULL,
@@ -21,7 +21,7 @@ CREATE INDEX facts_patient ON facts (patient);
 -- Adverse events after vaccination. The items of the VAERS form are JSON.
 CREATE TABLE reactions (
     id        TEXT PRIMARY KEY,
-    patient   TEXT NOT NULL,
+    patient   TEXT NOT NULL REFERENCES patients (id),
     items     TEXT NOT NULL,
     by_name   TEXT NOT NULL,
     site      TEXT NOT NULL,
@@ -35,7 +35,7 @@ CREATE INDEX reactions_patient ON reactions (patient);
 -- vaccine_groups is a JSON list of CDC's names; [] covers all.
 CREATE TABLE exemptions (
     id             TEXT PRIMARY KEY,
-    patient        TEXT NOT NULL,
+    patient        TEXT NOT NULL REFERENCES patients (id),
     kind           TEXT NOT NULL,
     vaccine_groups TEXT NOT NULL,
     from_on        TEXT NOT NULL,
