@@ -40,11 +40,42 @@ type Dose struct {
 	// NonViable marks a dose that a cold-chain break spoilt, with the disposition that
 	// says so: CDSi's dose condition.
 	NonViable string
+	// DuplicateOf is the record that stands for this one: both tell of one dose, and the
+	// other says more. It is kept and not counted.
+	DuplicateOf string
+	// DistinctFrom lists records that a person has said are of another dose.
+	DistinctFrom []string
 	// Deleted is set on a dose that was entered by mistake. It is kept and not counted.
-	Deleted   *Deletion
-	EnteredBy string
-	EnteredAt time.Time
-	Revision  int64
+	Deleted     *Deletion
+	Note        string          // of the one who recorded it, such as why a warning was passed over
+	EnteredBy   string          // the name
+	EnteredSite coldkeep.SiteID // whose person or program recorded it; "" the state
+	EnteredAt   time.Time
+	Revision    int64
+}
+
+// Counts reports whether the dose is one to look at: given, not deleted and not told of
+// by a better record.
+func (d *Dose) Counts() bool {
+	return d.Kind != Refused && d.Deleted == nil && d.DuplicateOf == ""
+}
+
+// Change is a dose's earlier value, with who replaced it and why.
+type Change struct {
+	Before Dose
+	By     string
+	At     time.Time
+	Why    string
+}
+
+// Subject is what the forecast and the checks need of a person.
+type Subject struct {
+	ID          string // the record that stands for the person
+	Birth       coldkeep.Date
+	Sex         string // HL7 table 0001
+	BirthNation string // ISO 3166 alpha-3; "" when not known
+	Died        coldkeep.Date
+	Deceased    bool
 }
 
 // DoseKind says what is known of a dose.
@@ -117,9 +148,13 @@ type Reaction struct {
 	Tests     string   // item 19
 	Recovered string   // item 20: "yes", "no", "unknown"
 	Results   []string // item 21, such as "emergency-room", "hospital", "died"
+	Relation  string   // item 13: "professional", "patient", "guardian" or "other"
+	Doctor    string   // item 14: the best professional to ask, with a telephone number
+	Facility  string   // item 16, such as "office"
 	By        string
 	Site      coldkeep.SiteID
 	At        time.Time
+	Ended     *Deletion // entered by mistake
 }
 
 // Exemption is a document by which a child need not have a vaccine for school.

@@ -16,6 +16,26 @@ import (
 // ENOTFOUND for a lot that is not in the hold, EINVALID for another outcome or
 // without a reason, ECONFLICT when somebody has decided already.
 func (s *Service) Decide(ctx context.Context, by auth.Principal, hold, lot string, outcome HoldState, why string) error {
+	return s.DecideLot(ctx, by, Decision{Hold: hold, Lot: lot, Outcome: outcome, Why: why})
+}
+
+// Decision is a person's word on one lot in a hold.
+type Decision struct {
+	Hold, Lot string
+	Outcome   HoldState
+	Why       string
+	// Given says that the doses that were given from a wasted lot since the hold's begin
+	// are not to be trusted either: they no longer count, and the patients are due again.
+	Given bool
+}
+
+// DecideLot is Decide, with a word on the doses that were given. Errors as Decide;
+// EINVALID when doses of a lot that is released are to be distrusted.
+func (s *Service) DecideLot(ctx context.Context, by auth.Principal, d Decision) error {
+	hold, lot, outcome, why := d.Hold, d.Lot, d.Outcome, d.Why
+	if d.Given && outcome != Wasted {
+		return coldkeep.Errorf(coldkeep.EINVALID, "Doses given from a lot that may be used count.")
+	}
 	if outcome != Released && outcome != Wasted {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Outcome %q: want released or wasted.", outcome)
 	}
@@ -42,11 +62,24 @@ func (s *Service) Decide(ctx context.Context, by auth.Principal, hold, lot strin
 		if outcome == Released {
 			return s.decide(ctx, tx, by, h, on[i], Released, why)
 		}
+		first := h
 		for _, hl := range on {
 			if hl.State != Held {
 				continue
 			}
 			if err := s.decide(ctx, tx, by, h, hl, Wasted, why); err != nil {
+				return err
+			}
+			other, err := tx.Hold(ctx, hl.Hold)
+			if err != nil {
+				return err
+			}
+			if other.Since.Before(first.Since) {
+				first = other
+			}
+		}
+		if d.Given {
+			if err := s.spoil(ctx, tx, by, first, lot, why); err != nil {
 				return err
 			}
 		}
@@ -55,6 +88,9 @@ func (s *Service) Decide(ctx context.Context, by auth.Principal, hold, lot strin
 			return err
 		}
 		if err := tx.SetDoses(ctx, lot, 0); err != nil {
+			return err
+		}
+		if err := s.journal(ctx, tx, by, StockEntry{Lot: lot, Kind: StockWasted, Doses: -l.DosesOnHand, Why: why}); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, s.entry(by, "lot.waste", "lot/"+lot, h.Site, why, fmt.Sprintf("%d doses taken off", l.DosesOnHand)))

@@ -128,12 +128,41 @@ const (
 	actionRelease = "release"
 )
 
+// StockEntry is one change of the doses of a lot.
+type StockEntry struct {
+	ID     string
+	Lot    string
+	At     time.Time
+	Kind   StockKind
+	Doses  int    // what was added; less than nothing was taken
+	OnHand int    // afterwards
+	Dose   string // of a draw or a return: the immunization
+	By     string
+	Why    string
+}
+
+// StockKind says why the doses of a lot changed.
+type StockKind string
+
+// The kinds of changes of a lot's doses.
+const (
+	StockReceived StockKind = "received"
+	StockDrawn    StockKind = "drawn"    // a dose was given
+	StockReturned StockKind = "returned" // the record of a dose was deleted or moved to another lot
+	StockCounted  StockKind = "counted"
+	StockWasted   StockKind = "wasted"
+)
+
 // Reader reads what is kept. A missing row is ENOTFOUND.
 type Reader interface {
 	Appliance(ctx context.Context, id coldkeep.ApplianceID) (coldkeep.Appliance, error)
 	Excursion(ctx context.Context, id string) (coldkeep.Excursion, error)
 	Lot(ctx context.Context, id string) (Lot, error)
 	Lots(ctx context.Context, site coldkeep.SiteID) ([]Lot, error)
+	Site(ctx context.Context, id coldkeep.SiteID) (coldkeep.Site, error)
+	StockEntries(ctx context.Context, lot string, limit int) ([]StockEntry, error) // the latest first
+	// GivenSince counts the doses that were given from a lot on a day or later.
+	GivenSince(ctx context.Context, lot string, since coldkeep.Date) (int, error)
 	Placements(ctx context.Context, site coldkeep.SiteID) ([]Placement, error)
 	PlacementsOf(ctx context.Context, lot string) ([]Placement, error)
 	PlacementsIn(ctx context.Context, id coldkeep.ApplianceID) ([]Placement, error)
@@ -162,6 +191,13 @@ type Tx interface {
 	LockAppliance(ctx context.Context, id coldkeep.ApplianceID) (coldkeep.Appliance, error)
 	InsertLot(ctx context.Context, l Lot) error
 	SetDoses(ctx context.Context, lot string, doses int) error
+	// AddDoses changes the doses on hand and returns what there is afterwards. ECONFLICT,
+	// and no change, when that would be less than none.
+	AddDoses(ctx context.Context, lot string, n int) (int, error)
+	InsertStockEntry(ctx context.Context, e StockEntry) error
+	// SpoilDoses marks the doses that were given from a lot on a day or later, in the
+	// words of the disposition, and returns how many.
+	SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) (int, error)
 	SetBudget(ctx context.Context, lot string, b Budget) error
 	InsertPlacement(ctx context.Context, p Placement) error
 	EndPlacement(ctx context.Context, id string, to time.Time) error

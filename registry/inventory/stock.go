@@ -96,6 +96,9 @@ func (s *Service) Receive(ctx context.Context, by auth.Principal, l Lot, unit co
 		if err := tx.InsertLot(ctx, l); err != nil {
 			return err
 		}
+		if err := s.journal(ctx, tx, by, StockEntry{Lot: l.ID, Kind: StockReceived, Doses: l.DosesOnHand, OnHand: l.DosesOnHand}); err != nil {
+			return err
+		}
 		if err := tx.Audit(ctx, s.entry(by, "lot.receive", "lot/"+l.ID, l.Site, "",
 			fmt.Sprintf("%s %s, %d doses, into %s", l.Product, l.Number, l.DosesOnHand, unit))); err != nil {
 			return err
@@ -234,6 +237,9 @@ func (s *Service) SetDoses(ctx context.Context, by auth.Principal, lot string, d
 			return err
 		}
 		if err := tx.SetDoses(ctx, lot, doses); err != nil {
+			return err
+		}
+		if err := s.journal(ctx, tx, by, StockEntry{Lot: lot, Kind: StockCounted, Doses: doses - l.DosesOnHand, OnHand: doses, Why: why}); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, s.entry(by, "lot.count", "lot/"+lot, l.Site, why, fmt.Sprintf("%d doses, were %d", doses, l.DosesOnHand)))

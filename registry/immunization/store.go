@@ -1,0 +1,61 @@
+package immunization
+
+import (
+	"context"
+	"time"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
+)
+
+// Reader reads what is kept. A missing row is ENOTFOUND. Lists that take patients are
+// of all records of a family of merged ones.
+type Reader interface {
+	// PatientGate is what decides whether a record opens to who at a time.
+	PatientGate(ctx context.Context, id, who string, at time.Time) (patient.Gate, error)
+	Subject(ctx context.Context, patient string) (Subject, error)
+	Dose(ctx context.Context, id string) (Dose, error)
+	Doses(ctx context.Context, patients []string) ([]Dose, error) // all of them, by date and id
+	DoseHistory(ctx context.Context, dose string) ([]Change, error)
+	// DosesFrom lists the doses that were given from a lot on a day or later, by date and
+	// id, and not deleted.
+	DosesFrom(ctx context.Context, lot string, since coldkeep.Date) ([]Dose, error)
+	Facts(ctx context.Context, patients []string) ([]Fact, error)
+	Fact(ctx context.Context, id string) (Fact, error)
+	Reactions(ctx context.Context, patients []string) ([]Reaction, error)
+	Reaction(ctx context.Context, id string) (Reaction, error)
+	Exemptions(ctx context.Context, patients []string) ([]Exemption, error)
+	Exemption(ctx context.Context, id string) (Exemption, error)
+	// Names gives the legal name of each record, for lists of who is to be seen again.
+	Names(ctx context.Context, patients []string) (map[string]patient.Name, error)
+}
+
+// Tx is a transaction on it, and on the stock that doses are drawn from.
+type Tx interface {
+	Reader
+	inventory.Tx
+	audit.Writer
+	// LockPatient makes other transactions that lock the person's record wait: which of
+	// several doses are one is only decided under its lock.
+	LockPatient(ctx context.Context, head string) error
+	InsertDose(ctx context.Context, d Dose) error
+	// UpdateDose changes a dose that stands at revision d.Revision-1 and keeps what was
+	// there. ECONFLICT when somebody has changed it since.
+	UpdateDose(ctx context.Context, d Dose, by, why string, at time.Time) error
+	// LinkDose says which dose stands for another; "" that it stands for itself.
+	LinkDose(ctx context.Context, id, duplicateOf string) error
+	InsertFact(ctx context.Context, f Fact) error
+	EndFact(ctx context.Context, id string, d Deletion) error // ECONFLICT when it has ended
+	InsertReaction(ctx context.Context, r Reaction) error
+	EndReaction(ctx context.Context, id string, d Deletion) error
+	InsertExemption(ctx context.Context, e Exemption) error
+	EndExemption(ctx context.Context, id string, d Deletion) error
+}
+
+// Store keeps it.
+type Store interface {
+	Reader
+	Tx(ctx context.Context, do func(Tx) error) error
+}
