@@ -241,6 +241,9 @@ func (s *Service) forecastWarnings(d *Dose, of *family, groups []string) []Warni
 		{forecast.SeriesComplete, "complete", "The series is complete already."},
 	}
 	for _, w := range said {
+		if w.reason == forecast.WrongVaccine && reasons != w.reason {
+			continue // the age or the interval tells more
+		}
 		if reasons&w.reason != 0 && (!counts || w.reason == forecast.LiveVirusConflict) {
 			out = append(out, Warning{Code: w.code, Text: w.text})
 		}
