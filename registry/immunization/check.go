@@ -217,11 +217,9 @@ func (s *Service) forecastWarnings(d *Dose, of *family, groups []string) []Warni
 			out = append(out, Warning{Code: "contraindicated", Stop: true, Text: fmt.Sprintf("%s is contraindicated for this patient. See the contraindications on the record.", f.Group)})
 		}
 	}
-	p.Doses = append(p.Doses, doseFor(d))
-	r := e.Forecast(p)
 	var reasons forecast.Reason
 	counts := false
-	for _, v := range r.Doses[len(r.Doses)-1].Evaluations {
+	for _, v := range e.Try(p, doseFor(d)).Verdicts() {
 		counts = counts || v.Status == forecast.Valid
 		if v.Status != forecast.Valid {
 			reasons |= v.Reason

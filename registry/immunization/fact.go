@@ -9,19 +9,11 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/forecast"
 )
 
-// Observations lists what may be recorded as a fact, by the schedule in force: its
-// observation codes with their titles.
-func (s *Service) Observations() []Choice {
-	sc := s.schedule.Engine().Schedule()
-	out := make([]Choice, len(sc.Observations))
-	for i, o := range sc.Observations {
-		out[i] = Choice{o.Code, o.Title}
-	}
-	slices.SortFunc(out, func(a, b Choice) int { return strings.Compare(strings.ToLower(a.Text), strings.ToLower(b.Text)) })
-	return out
-}
+// Catalogue lists what may be recorded as a fact, by the schedule in force.
+func (s *Service) Catalogue() forecast.Catalogue { return s.schedule.Engine().Catalogue() }
 
 // AddFact records a contraindication, a precaution, evidence of immunity or a condition.
 // EFORBIDDEN when the record does not open to by or it may not record, ENOTFOUND for an

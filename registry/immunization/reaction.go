@@ -186,9 +186,7 @@ func (s *Service) vaers(v *View, r Reaction) *VAERS {
 		for g := range v.Groups {
 			for k := range v.Groups[g].Doses {
 				if e := &v.Groups[g].Doses[k]; e.ID == d.ID {
-					for _, x := range e.Evaluations {
-						row.Number = max(row.Number, x.Target)
-					}
+					row.Number = max(row.Number, e.Number)
 				}
 			}
 		}

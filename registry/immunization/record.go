@@ -197,7 +197,7 @@ type family struct {
 	facts   []Fact
 }
 
-func (s *Service) family(ctx context.Context, tx Tx, g patient.Gate) (*family, error) {
+func (s *Service) family(ctx context.Context, tx Reader, g patient.Gate) (*family, error) {
 	var f family
 	var err error
 	if f.subject, err = tx.Subject(ctx, g.Head); err != nil {

@@ -44,7 +44,7 @@ func TestADoseComesOffItsLot(t *testing.T) {
 		}
 		v, err := w.View(w.ctx, nurse, p)
 		w.must(err)
-		if len(v.Groups) != 1 || v.Groups[0].Name != "MMR" || v.Groups[0].Doses[0].Status() != forecast.Valid {
+		if len(v.Groups) != 1 || v.Groups[0].Name != "MMR" || v.Groups[0].Doses[0].Status != forecast.Valid {
 			t.Errorf("%+v", v.Groups)
 		}
 		// Deleted with a reason, it is kept, counts no longer and is back on its lot.
@@ -264,7 +264,7 @@ func TestASpoiltDoseIsDueAgain(t *testing.T) {
 			v, err := w.View(w.ctx, nurse, p)
 			w.must(err)
 			i := slices.IndexFunc(v.Due, func(d immunization.Due) bool { return d.Group == "MMR" && !d.Risk })
-			return v.Groups[0].Doses[0].Status(), v.Due[i].Number, v.Due[i].Recommended < today+31
+			return v.Groups[0].Doses[0].Status, v.Due[i].Number, v.Due[i].Recommended < today+31
 		}
 		if s, n, soon := status(after); s != forecast.Valid || n != 2 || soon {
 			t.Errorf("%s, %d, %v", s, n, soon)

@@ -28,6 +28,7 @@ type Reader interface {
 	Reaction(ctx context.Context, id string) (Reaction, error)
 	Exemptions(ctx context.Context, patients []string) ([]Exemption, error)
 	Exemption(ctx context.Context, id string) (Exemption, error)
+	SampleOf(ctx context.Context, n int) ([]string, error) // records of people who stand for themselves
 	// Names gives the legal name of each record, for lists of who is to be seen again.
 	Names(ctx context.Context, patients []string) (map[string]patient.Name, error)
 }

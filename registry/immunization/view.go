@@ -3,6 +3,7 @@ package immunization
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/coldkeep/coldkeep"
@@ -14,6 +15,7 @@ import (
 // View is a person's immunizations as who may see the whole record looks at them.
 type View struct {
 	Patient    string // the record that stands for the person
+	Name       patient.Name
 	Subject    Subject
 	Today      coldkeep.Date
 	Groups     []Group // with doses, in the schedule's order
@@ -26,6 +28,7 @@ type View struct {
 	// Undetermined names risks that could not be decided, Upcoming risk series that begin
 	// to apply later.
 	Undetermined []forecast.Undetermined
+	Unasked      []forecast.Unasked // when explained
 	Upcoming     []forecast.Upcoming
 	Schedule     string // the version of the schedule
 	SeasonsOver  []string
@@ -40,42 +43,8 @@ type Group struct {
 // Evaluated is a dose with what the schedule says of it in a group.
 type Evaluated struct {
 	Dose
-	Evaluations []forecast.Evaluation // of this group, by antigen
-}
-
-// standing gives for each antigen the evaluation that stands for it: a dose that counts in
-// either the standard or the risk series counts.
-func (e *Evaluated) standing() []*forecast.Evaluation {
-	var out []*forecast.Evaluation
-	for i := range e.Evaluations {
-		v := &e.Evaluations[i]
-		k := slices.IndexFunc(out, func(o *forecast.Evaluation) bool { return o.Antigen == v.Antigen })
-		switch {
-		case k < 0:
-			out = append(out, v)
-		case v.Status != forecast.Unevaluated && (out[k].Status == forecast.Unevaluated || v.Status < out[k].Status):
-			out[k] = v
-		}
-	}
-	return out
-}
-
-// Status is the dose's standing in the group: valid when it is for every antigen.
-func (e *Evaluated) Status() forecast.EvalStatus {
-	worst := forecast.Unevaluated
-	for _, v := range e.standing() {
-		worst = max(worst, v.Status)
-	}
-	return worst
-}
-
-// Reasons are the reasons of the standing, each once.
-func (e *Evaluated) Reasons() forecast.Reason {
-	var all forecast.Reason
-	for _, v := range e.standing() {
-		all |= v.Reason
-	}
-	return all
+	forecast.Verdict                       // of this group
+	Evaluations      []forecast.Evaluation // of this group, by antigen and series
 }
 
 // Urgency is how near a due date is.
@@ -139,6 +108,11 @@ func (s *Service) view(ctx context.Context, tx Tx, g patient.Gate, site coldkeep
 		return nil, err
 	}
 	v := &View{Patient: g.Head, Subject: of.subject, Doses: of.doses, Facts: of.facts}
+	names, err := tx.Names(ctx, []string{g.Head})
+	if err != nil {
+		return nil, err
+	}
+	v.Name = names[g.Head]
 	if v.Today, err = s.today(ctx, tx, site); err != nil {
 		return nil, err
 	}
@@ -164,7 +138,7 @@ func (s *Service) forecast(v *View, of *family, explain bool) {
 		r = e.Forecast(p)
 	}
 	v.Schedule = e.Schedule().Version
-	v.Undetermined, v.Upcoming = r.Undetermined, r.Upcoming
+	v.Undetermined, v.Upcoming, v.Unasked = r.Undetermined, r.Upcoming, r.Unasked
 	for _, season := range e.Schedule().EndedSeasons(v.Today) {
 		if !slices.Contains(v.SeasonsOver, season.Group) {
 			v.SeasonsOver = append(v.SeasonsOver, season.Group)
@@ -201,7 +175,12 @@ func (s *Service) grouped(doses []Dose, r *forecast.Result, ids []string) []Grou
 				groups[name] = g
 				names = append(names, name)
 			}
-			e := Evaluated{Dose: *d}
+			e := Evaluated{Dose: *d, Verdict: forecast.Verdict{Group: name}}
+			for _, v := range r.Doses[i].Verdicts() {
+				if v.Group == name {
+					e.Verdict = v
+				}
+			}
 			for _, v := range r.Doses[i].Evaluations {
 				if v.Group == name {
 					e.Evaluations = append(e.Evaluations, v)
@@ -309,7 +288,7 @@ func school(v *View) []SchoolStatus {
 	var out []SchoolStatus
 	for i := range v.Due {
 		d := &v.Due[i]
-		if d.Risk || d.Status == forecast.NotRecommended && len(dates(v, d.Group)) == 0 {
+		if d.Risk || d.Begins != forecast.None || d.Status == forecast.NotRecommended && len(dates(v, d.Group)) == 0 {
 			continue
 		}
 		st := SchoolStatus{Group: d.Group, Status: "up to date", Doses: dates(v, d.Group)}
@@ -339,7 +318,7 @@ func dates(v *View, group string) []string {
 			continue
 		}
 		for k := range v.Groups[i].Doses {
-			if d := &v.Groups[i].Doses[k]; d.Status() == forecast.Valid {
+			if d := &v.Groups[i].Doses[k]; d.Status == forecast.Valid {
 				out = append(out, d.Date.String())
 			}
 		}
@@ -350,11 +329,42 @@ func dates(v *View, group string) []string {
 // Ask is a person as the forecast engine is asked about, for other areas of the registry
 // that go on to forecast many. Errors are the store's only: the caller has asked the
 // gate.
-func (s *Service) Ask(ctx context.Context, tx Tx, g patient.Gate, on coldkeep.Date) (*forecast.Patient, error) {
-	of, err := s.family(ctx, tx, g)
+func (s *Service) Ask(ctx context.Context, r Reader, g patient.Gate, on coldkeep.Date) (*forecast.Patient, error) {
+	of, err := s.family(ctx, r, g)
 	if err != nil {
 		return nil, err
 	}
 	p, _ := asked(of, on, "")
 	return p, nil
+}
+
+// Sample gives some of the registry's people as the forecast engine is asked about, to
+// try a schedule on. They have no names, and are not to be shown. EFORBIDDEN when by may
+// not manage the programme.
+func (s *Service) Sample(ctx context.Context, by auth.Principal, n int) ([]*forecast.Patient, error) {
+	if err := by.Require(auth.ManageProgramme, ""); err != nil {
+		return nil, err
+	}
+	var out []*forecast.Patient
+	err := s.store.Tx(ctx, func(tx Tx) error {
+		out = nil
+		ids, err := tx.SampleOf(ctx, n)
+		if err != nil {
+			return err
+		}
+		today := coldkeep.DateOf(s.clock.Now())
+		for _, id := range ids {
+			g, err := tx.PatientGate(ctx, id, "", s.clock.Now())
+			if err != nil {
+				return err
+			}
+			p, err := s.Ask(ctx, tx, g, today)
+			if err != nil {
+				return err
+			}
+			out = append(out, p)
+		}
+		return tx.Audit(ctx, s.entry(by, "schedule.sample", "schedule/", "", fmt.Sprintf("%d records", len(out))))
+	})
+	return out, err
 }
