@@ -17,10 +17,14 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/vaccine"
 	"github.com/coldkeep/coldkeep/registry/web"
 )
 
@@ -77,6 +81,7 @@ type Registry struct {
 	enrol   *enrolment.Service
 	templog *templog.Service
 	stock   *inventory.Service
+	doses   *immunization.Service
 	people  *patient.Service
 	handler http.Handler
 
@@ -128,13 +133,20 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.templog = templog.New(st.Templog(), c.Clock)
 	r.stock = inventory.New(st.Inventory(), c.Clock)
 	r.people = patient.New(st.Patients(), c.Clock)
+	inForce, err := schedules.New(ctx, st.Schedules(), c.Clock)
+	if err != nil {
+		return err
+	}
+	r.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), c.Clock)
+	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
 		}
 	}
 	screens, err := web.New(web.Config{
-		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
+		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports,
+		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
 		TrustedProxies: c.TrustedProxies, Origin: c.Origin, Provider: c.Provider,
@@ -143,7 +155,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux
@@ -152,12 +164,22 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.stop = stop
 	r.done.Go(func() { r.tidy(background, st) })
 	r.done.Go(func() { r.sweep(background) })
+	r.done.Go(func() {
+		imports.Work(background, func(err error) { c.Log.Error("registry: taking over a file", "err", err) })
+	})
+	r.done.Go(func() {
+		inForce.Watch(background, scheduleEvery, func(err error) { c.Log.Error("registry: immunization schedule", "err", err) })
+	})
 	return nil
 }
 
 // keepAnswers is for how long a repeated call gets its first answer. The
 // collector's outbox re-sends for days, not for a month.
 const keepAnswers = 35 * 24 * time.Hour
+
+// scheduleEvery is how often a registry looks whether another process has put another
+// immunization schedule in force.
+const scheduleEvery = 15 * time.Second
 
 // tidy deletes expired sessions and old answers, at start and then hourly.
 func (r *Registry) tidy(ctx context.Context, st *store.Store) {

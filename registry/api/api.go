@@ -29,6 +29,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -43,14 +44,15 @@ type Answers interface {
 
 // Config is what the API stands on.
 type Config struct {
-	Auth      *auth.Service
-	Templog   *templog.Service
-	Inventory *inventory.Service
-	Patients  *patient.Service
-	Answers   Answers
-	Log       *slog.Logger
-	Broker    string         // address that accepted devices connect to; "" is not told
-	Clock     coldkeep.Clock // of the services; the machine's when nil
+	Auth          *auth.Service
+	Templog       *templog.Service
+	Inventory     *inventory.Service
+	Patients      *patient.Service
+	Immunizations *immunization.Service
+	Answers       Answers
+	Log           *slog.Logger
+	Broker        string         // address that accepted devices connect to; "" is not told
+	Clock         coldkeep.Clock // of the services; the machine's when nil
 
 	Enrolment *enrolment.Service
 	Review    *review.Service
@@ -120,6 +122,7 @@ func (s *server) engine() *gin.Engine {
 	v1.POST("/appliances/:id/limits", s.post(64<<10, s.limits))
 	v1.POST("/appliances/:id/profile", s.post(64<<10, s.profile))
 	s.patientRoutes(v1)
+	s.doseRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

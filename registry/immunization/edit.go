@@ -18,6 +18,9 @@ import (
 //
 // Errors as Record; ECONFLICT also when the dose has been changed since or was deleted.
 func (s *Service) Edit(ctx context.Context, by auth.Principal, d Dose, why string, c Confirm) (Dose, error) {
+	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+		return d, err
+	}
 	why, err := checkReason(why)
 	if err != nil {
 		return d, err
@@ -100,6 +103,9 @@ func differences(a, b *Dose) string {
 // Delete takes a dose that was entered by mistake out of the count, with a reason. It is
 // kept. A dose from the stock goes back on its lot. Errors as Edit.
 func (s *Service) Delete(ctx context.Context, by auth.Principal, id string, revision int64, why string) error {
+	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+		return err
+	}
 	why, err := checkReason(why)
 	if err != nil {
 		return err
@@ -125,6 +131,9 @@ func (s *Service) Delete(ctx context.Context, by auth.Principal, id string, revi
 // TellApart says by a person's word that two records are of two doses, not of one, so
 // that both count. Errors as Edit; EINVALID when the other is not the same person's.
 func (s *Service) TellApart(ctx context.Context, by auth.Principal, id string, revision int64, other, why string) error {
+	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+		return err
+	}
 	why, err := checkReason(why)
 	if err != nil {
 		return err
@@ -153,6 +162,9 @@ func (s *Service) TellApart(ctx context.Context, by auth.Principal, id string, r
 // be trusted: words name the break that spoilt it, "" that it counts after all. Errors as
 // Edit.
 func (s *Service) Trust(ctx context.Context, by auth.Principal, id string, revision int64, words, why string) error {
+	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+		return err
+	}
 	why, err := checkReason(why)
 	if err != nil {
 		return err

@@ -222,3 +222,20 @@ func (f *family) same(d *Dose) *Dose {
 	}
 	return nil
 }
+
+// RecordIn is Record in a transaction of the caller's, such as one that has found or made
+// the patient. Warnings count as read. Errors as Record.
+func (s *Service) RecordIn(ctx context.Context, tx Tx, by auth.Principal, d Dose) (Dose, error) {
+	g, err := s.open(ctx, tx, by, d.Patient, auth.RecordDoses)
+	if err != nil {
+		return d, err
+	}
+	if err := tx.LockPatient(ctx, g.Head); err != nil {
+		return d, err
+	}
+	return s.record(ctx, tx, by, g, d, Confirm{Yes: true})
+}
+
+// Check looks at a dose by itself, before there is a record to add it to. EINVALID names
+// the field.
+func (s *Service) Check(d Dose, of Subject, today coldkeep.Date) error { return s.check(&d, of, today) }

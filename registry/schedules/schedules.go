@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -273,6 +274,9 @@ type Comparison struct {
 	People  int
 	Changed int // people of whom at least one forecast changes
 	Groups  []forecast.GroupChange
+	// Gone are antigens, vaccine groups and vaccine types of the schedule in force that
+	// the release does not have: one of too few files looks like this.
+	Gone []string
 }
 
 // Compare forecasts a sample of the registry's people by the schedule in force and by a
@@ -292,15 +296,38 @@ func (s *Service) Compare(ctx context.Context, by auth.Principal, id string, fro
 		return out, err
 	}
 	changes := forecast.Compare(s.Engine().Schedule(), other, sample)
-	people := map[string]bool{}
+	people := map[int]bool{}
 	for _, c := range changes {
 		people[c.Patient] = true
 	}
-	out = Comparison{People: len(sample), Changed: len(people), Groups: forecast.Summarize(changes, sample)}
+	out = Comparison{People: len(sample), Changed: len(people), Groups: forecast.Summarize(changes, sample), Gone: gone(s.Engine().Schedule(), other)}
 	for i := range out.Groups {
 		out.Groups[i].Examples = nil // counts only
 	}
 	return out, nil
+}
+
+// gone lists what one schedule has and the next has not.
+func gone(before, after *schedule.Schedule) []string {
+	has := map[string]bool{}
+	for _, n := range names(after) {
+		has[n] = true
+	}
+	return slices.DeleteFunc(names(before), func(n string) bool { return has[n] })
+}
+
+func names(c *schedule.Schedule) []string {
+	var out []string
+	for i := range c.Antigens {
+		out = append(out, "antigen "+c.Antigens[i].Name)
+	}
+	for i := range c.Groups {
+		out = append(out, "vaccine group "+c.Groups[i].Name)
+	}
+	for i := range c.Vaccines {
+		out = append(out, "CVX "+c.Vaccines[i].Code)
+	}
+	return out
 }
 
 // Activate puts a release in force, "" the one that comes with the program. Forecasts

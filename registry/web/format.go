@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 )
 
@@ -25,6 +26,8 @@ func functions(static *assets) template.FuncMap {
 		"clock":        clock,
 		"recent":       recent,
 		"day":          day,
+		"date":         func(d coldkeep.Date) string { return day(d.String()) },
+		"choice":       immunization.Text,
 		"input":        inputTime,
 		"state":        stateWords,
 		"unit":         unitWords,

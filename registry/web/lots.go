@@ -27,8 +27,9 @@ type holdView struct {
 
 type heldLot struct {
 	inventory.LotView
-	In inventory.HoldLot
-	At string // the unit where it stands now
+	In    inventory.HoldLot
+	At    string // the unit where it stands now
+	Given int    // doses given from it on the day the hold began, or later
 }
 
 type lotRow struct {
@@ -88,6 +89,10 @@ func (s *server) lots(c *gin.Context) {
 					continue
 				}
 				held := heldLot{LotView: l, In: on.HoldLot, At: at(l)}
+				if held.Given, err = s.Inventory.GivenUnderHold(ctx, who, h.ID, l.ID); err != nil {
+					s.fail(c, err)
+					return
+				}
 				if on.State == inventory.Held {
 					v.Waiting = append(v.Waiting, held)
 				} else {
@@ -200,10 +205,14 @@ func (s *server) countLot(c *gin.Context) {
 
 func (s *server) decideHold(c *gin.Context) {
 	outcome := inventory.HoldState(c.PostForm("outcome"))
-	err := s.Inventory.Decide(c.Request.Context(), principal(c), c.Param("id"), c.Param("lot"), outcome, c.PostForm("reason"))
+	err := s.Inventory.DecideLot(c.Request.Context(), principal(c), inventory.Decision{Hold: c.Param("id"), Lot: c.Param("lot"), Outcome: outcome,
+		Why: c.PostForm("reason"), Given: c.PostForm("given") != "" && outcome == inventory.Wasted})
 	word := "The lot has been released."
 	if outcome == inventory.Wasted {
 		word = "The lot has been marked as waste."
+		if c.PostForm("given") != "" {
+			word += " Doses given from it no longer count: those patients are due again."
+		}
 	}
 	s.done(c, "/lots", word, err)
 }

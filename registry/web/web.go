@@ -20,8 +20,11 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -53,6 +56,9 @@ type Config struct {
 	Enrolment      *enrolment.Service
 	Review         *review.Service
 	Patients       *patient.Service
+	Immunizations  *immunization.Service
+	Schedules      *schedules.Service
+	Onboarding     *onboarding.Service
 	Trail          Trail
 	Sessions       scs.CtxStore
 	Readings       Readings
@@ -222,12 +228,20 @@ func (s *server) engine() *gin.Engine {
 	in.GET("/trail", s.trail)
 	in.GET("/live", s.live)
 	s.patientRoutes(in)
+	s.doseRoutes(in)
+	s.scheduleRoutes(in)
+	s.importRoutes(in)
+	e.POST("/import", s.signedIn, atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
+	e.POST("/admin/schedules", s.signedIn, atMost(maxRelease), s.loadSchedule)
 	return e
 }
 
 // limited bounds what a form may send.
-func limited(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, 64<<10)
+func limited(c *gin.Context) { atMost(64 << 10)(c) }
+
+// atMost bounds what a form with files may send.
+func atMost(bytes int64) gin.HandlerFunc {
+	return func(c *gin.Context) { c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, bytes) }
 }
 
 // secured sets the headers every answer carries. Scripts and styles come from

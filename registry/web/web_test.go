@@ -22,10 +22,14 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
 const password = "correct horse battery"
@@ -85,16 +89,17 @@ func (f *collector) Subscribe(context.Context) <-chan coldkeep.LiveEvent { retur
 
 // site is a running registry with two clinics.
 type site struct {
-	t     *testing.T
-	url   string
-	fake  *collector
-	store *store.Store
-	stock *inventory.Service
-	log   *templog.Service
-	auth  *auth.Service
-	cfg   Config
-
-	people *patient.Service
+	people  *patient.Service
+	t       *testing.T
+	url     string
+	fake    *collector
+	store   *store.Store
+	stock   *inventory.Service
+	log     *templog.Service
+	auth    *auth.Service
+	doses   *immunization.Service
+	imports *onboarding.Service
+	cfg     Config
 }
 
 // again serves the screens anew, by a configuration that the test has changed.
@@ -120,7 +125,14 @@ func serve(t *testing.T) *site {
 	s := &site{t: t, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
 		log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
 	s.people = patient.New(st.Patients(), coldkeep.RealClock{})
-	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
+	inForce, err := schedules.New(t.Context(), st.Schedules(), coldkeep.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
+	s.imports = onboarding.New(st.Onboarding(), s.people, s.doses, coldkeep.RealClock{})
+	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
+		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.again()
 	return s
