@@ -276,7 +276,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Clock: r.clock}, secrets, phone)
+	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Clock: r.clock}, secrets, phone)
 }
 
 // DemoPhonePath is the path of FurnishDemo's phone.

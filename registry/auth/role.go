@@ -127,7 +127,7 @@ var grants = map[Role][]Permission{
 	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
 	ViewOnly:  {View, SearchPatients, ViewPatients},
 	School:    {SearchPatients, ViewSubset, RecordExemptions, ApplyForSite}, // a school enrols again every year, and has no other role
-	system:    {View, ManageStock, ManageUnits, NoteContext, SearchPatients, EditPatients, LockPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},
+	system:    {View, ManageStock, ManageUnits, NoteContext, SearchPatients, ViewPatients, EditPatients, LockPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},
 }
 
 // The scopes of interface accounts.

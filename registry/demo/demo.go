@@ -13,6 +13,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -21,12 +22,13 @@ import (
 // Services is what the demo is furnished through: the same services, with the same
 // checks, that the screens use.
 type Services struct {
-	Auth      *auth.Service
-	Enrolment *enrolment.Service
-	Templog   *templog.Service
-	Inventory *inventory.Service
-	Patients  *patient.Service
-	Clock     coldkeep.Clock
+	Auth          *auth.Service
+	Enrolment     *enrolment.Service
+	Templog       *templog.Service
+	Inventory     *inventory.Service
+	Patients      *patient.Service
+	Immunizations *immunization.Service
+	Clock         coldkeep.Clock
 }
 
 // Person is somebody of the demo, with the password to be printed.
@@ -118,7 +120,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start}
-	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, func() error { return f.onCall(phone) }} {
+	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -196,13 +196,13 @@ func (s *server) formDose(c *gin.Context) (immunization.Dose, error) {
 		GivenBy: c.PostForm("given_by"), OrderedBy: c.PostForm("ordered_by"), Source: c.PostForm("source"), Elsewhere: c.PostForm("elsewhere"),
 		Refusal: c.PostForm("refusal"), Note: c.PostForm("note"), Site: coldkeep.SiteID(c.PostForm("site"))}
 	var err error
-	if d.Date, err = dayField(c, "date", "Date"); err != nil {
+	if d.Date, err = formDate(c, "date", "Date"); err != nil {
 		return d, err
 	}
-	if d.Expires, err = dayField(c, "expires", "Expires"); err != nil {
+	if d.Expires, err = formDate(c, "expires", "Expires"); err != nil {
 		return d, err
 	}
-	handed, err := dayField(c, "vis_given", "VIS handed over")
+	handed, err := formDate(c, "vis_given", "VIS handed over")
 	if err != nil {
 		return d, err
 	}

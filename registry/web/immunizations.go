@@ -3,12 +3,10 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -132,27 +130,14 @@ func (s *server) schoolStatus(c *gin.Context) {
 	s.render(c, http.StatusOK, "schoolstatus", &page{Title: "Immunization status", Nav: "patients", Data: p})
 }
 
-// dayField reads a date field; an empty one is no date.
-func dayField(c *gin.Context, field, name string) (coldkeep.Date, error) {
-	v := strings.TrimSpace(c.PostForm(field))
-	if v == "" {
-		return 0, nil
-	}
-	d, err := coldkeep.ParseDate(v)
-	if err != nil {
-		return 0, coldkeep.Errorf(coldkeep.EINVALID, "%s: want a date such as 2026-03-02.", name)
-	}
-	return d, nil
-}
-
 func immunizationsOf(id string) string { return "/patients/" + id + "/immunizations" }
 
 func (s *server) addFact(c *gin.Context) {
 	id := c.Param("id")
 	f := immunization.Fact{Patient: id, Kind: immunization.FactKind(c.PostForm("kind")), Code: c.PostForm("code"), Title: c.PostForm("title"), Basis: c.PostForm("basis")}
 	var err error
-	if f.From, err = dayField(c, "from", "Since"); err == nil {
-		f.Until, err = dayField(c, "until", "Until")
+	if f.From, err = formDate(c, "from", "Since"); err == nil {
+		f.Until, err = formDate(c, "until", "Until")
 	}
 	if err == nil {
 		_, err = s.Immunizations.AddFact(c.Request.Context(), principal(c), f)
@@ -170,8 +155,8 @@ func (s *server) addExemption(c *gin.Context) {
 	e := immunization.Exemption{Patient: id, Kind: immunization.ExemptionKind(c.PostForm("kind")), Groups: slices.DeleteFunc(c.PostFormArray("group"), func(g string) bool { return g == "" }),
 		Signer: c.PostForm("signer"), Source: c.PostForm("source")}
 	var err error
-	if e.From, err = dayField(c, "from", "From"); err == nil {
-		e.Until, err = dayField(c, "until", "Until")
+	if e.From, err = formDate(c, "from", "From"); err == nil {
+		e.Until, err = formDate(c, "until", "Until")
 	}
 	if err == nil {
 		_, err = s.Immunizations.AddExemption(c.Request.Context(), principal(c), e)
