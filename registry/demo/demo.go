@@ -119,7 +119,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	}
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
-	f := furnisher{ctx, s, by, start}
+	f := furnisher{ctx, s, by, start, map[string]string{}}
 	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
@@ -133,6 +133,7 @@ type furnisher struct {
 	s     Services
 	by    auth.Principal
 	start time.Time
+	added map[string]string // patients of this start, by site and record number
 }
 
 // there takes ECONFLICT for "it is there already".

@@ -138,6 +138,7 @@ func (f furnisher) patients() error {
 			if err != nil {
 				return err
 			}
+			f.added[string(h.site)+"/"+m.number] = added.ID
 			switch m.number {
 			case lockedNumber:
 				err = f.s.Patients.Lock(f.ctx, f.practice(h.site), added.ID, patient.Form{Signer: h.mother + " " + h.family, Relation: "MTH", Signed: coldkeep.DateOf(now.AddDate(0, -1, 0)), Kept: "chart " + strconv.Quote(m.number)})
