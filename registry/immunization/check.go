@@ -171,7 +171,7 @@ func years(birth, on coldkeep.Date) int {
 }
 
 // warnings looks at a dose in the light of the record and the schedule.
-func (s *Service) warnings(d *Dose, of *family, today coldkeep.Date) []Warning {
+func (s *Service) warnings(d *Dose, of *family) []Warning {
 	var out []Warning
 	k := s.known()
 	groups := k.Groups(d.CVX)

@@ -144,7 +144,7 @@ func (s *Service) prepare(ctx context.Context, tx Tx, by auth.Principal, d *Dose
 		return nil, err
 	}
 	if d.Kind != Refused {
-		warnings = append(warnings, s.warnings(d, of, today)...)
+		warnings = append(warnings, s.warnings(d, of)...)
 	}
 	return warnings, nil
 }

@@ -28,7 +28,6 @@ var (
 	manager   = auth.Principal{ID: "m", Name: "Dana", Role: auth.PracticeManager, Site: "lakeside"}
 	nurse     = auth.Principal{ID: "n", Name: "Marcus", Role: auth.Nurse, Site: "lakeside"}
 	elsewhere = auth.Principal{ID: "o", Name: "Ines", Role: auth.Nurse, Site: "northgate"}
-	state     = auth.Principal{ID: "s", Name: "Grace", Role: auth.StateAdmin}
 	viewer    = auth.Principal{ID: "v", Name: "Ann", Role: auth.ViewOnly, Site: "lakeside"}
 	school    = auth.Principal{ID: "k", Name: "Sam", Role: auth.School, Site: "lakeside"}
 )

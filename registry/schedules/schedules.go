@@ -158,7 +158,8 @@ func (s *Service) List(ctx context.Context, by auth.Principal) (Overview, error)
 	for _, r := range all {
 		mine.Active = mine.Active && !r.Active
 	}
-	out.Releases = append(all, mine)
+	out.Releases = all
+	out.Releases = append(out.Releases, mine)
 	out.SeasonsOver = s.Engine().Schedule().EndedSeasons(coldkeep.DateOf(s.clock.Now()))
 	return out, nil
 }
