@@ -104,6 +104,12 @@ type Service struct {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "alerts"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // Open brings the tables up to date and returns a Service that is at rest until
 // Run. A Config without Feed or OnCall, or with two channels of one name, is
 // EINVALID; a database that fails is EUNAVAILABLE.
@@ -145,11 +151,7 @@ func Open(ctx context.Context, db *database.DB, cfg Config) (*Service, error) {
 		}
 		s.channels[c.Name()] = c
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "alerts.Open", "migrations")
-	}
-	if err := db.Migrate(ctx, "alerts", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	if _, err := db.ExecContext(ctx, "INSERT INTO alert_cursor (id, n) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"); err != nil {

@@ -109,6 +109,12 @@ type Client struct {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "registryclient"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // Open brings the tables up to date, reads the cached mirror and returns a Client
 // that is at rest until Run. A Config that cannot work is EINVALID, a database that
 // fails EUNAVAILABLE. The registry is not spoken to.
@@ -141,11 +147,7 @@ func Open(ctx context.Context, db *database.DB, cfg Config) (*Client, error) {
 		cfg.Retry.Max = 30 * time.Second
 	}
 	c := &Client{cfg: cfg, db: db, log: cfg.Log.With("part", "registryclient"), parcels: make(chan struct{}, 1)}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "registryclient.Open", "migrations")
-	}
-	if err := db.Migrate(ctx, "registryclient", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	if _, err := db.ExecContext(ctx, "INSERT INTO registry_cursor (id, n, parcel) VALUES (1, 0, 0) ON CONFLICT (id) DO NOTHING"); err != nil {

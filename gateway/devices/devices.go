@@ -32,6 +32,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "devices"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // The defaults of Config.
 const (
 	DefaultInterval = time.Minute
@@ -185,17 +191,14 @@ func Open(ctx context.Context, db *database.DB, cfg Config) (*Devices, error) {
 	cfg.Speed = cmp.Or(cfg.Speed, 1)
 	slack := time.Duration(float64(way) * cfg.Speed)
 	cfg.Silence, cfg.Skew = max(cfg.Silence, slack), max(cfg.Skew, slack)
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, "devices", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	d := &Devices{cfg: cfg, db: db, wake: make(chan struct{}, 1), machine: time.Now, devices: map[name]*device{}, held: map[coldkeep.SiteID]time.Time{}, untold: true}
 	if err := d.known(ctx); err != nil {
 		return nil, err
 	}
+	var err error
 	d.read, err = d.place(ctx)
 	return d, err
 }

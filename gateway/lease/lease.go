@@ -34,6 +34,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "lease"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // Generation counts the holders that a lease has had.
 type Generation int64
 
@@ -109,11 +115,7 @@ func Open(ctx context.Context, db *database.DB, cfg Config) (*Manager, error) {
 	case cfg.Heartbeat < 0 || cfg.TTL < 3*cfg.Heartbeat || cfg.Heartbeat < time.Millisecond:
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "leases of %v with a heartbeat each %v: want room for three", cfg.TTL, cfg.Heartbeat)
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, "lease", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	return &Manager{cfg: cfg, db: db, incarnation: ulid.Make().String(), now: clockSQL(db),

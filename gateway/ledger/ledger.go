@@ -21,6 +21,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "ledger"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // Ledger is the book. Its methods may be called from several goroutines.
 type Ledger struct {
 	db    *database.DB
@@ -32,11 +38,7 @@ type Ledger struct {
 
 // Open brings the tables up to date in db, which the caller closes.
 func Open(ctx context.Context, db *database.DB) (*Ledger, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, "ledger", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	return &Ledger{db: db, changed: make(chan struct{})}, nil

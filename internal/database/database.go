@@ -101,6 +101,31 @@ func (db *DB) Postgres() bool { return db.path == "" }
 // {component}_version, and they only go forward. Several starters may call it at
 // once.
 func (db *DB) Migrate(ctx context.Context, component string, files fs.FS) error {
+	return db.migrate(ctx, component, files, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// MigrateTo brings the tables up to a version and no further, as a program of an earlier
+// day would have left them.
+func (db *DB) MigrateTo(ctx context.Context, component string, files fs.FS, version int64) error {
+	return db.migrate(ctx, component, files, func(p *goose.Provider) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
+}
+
+// Steps gives the files of a package's migrations folder.
+func Steps(files fs.FS) fs.FS {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the name is a valid one
+	}
+	return sub
+}
+
+func (db *DB) migrate(ctx context.Context, component string, files fs.FS, do func(*goose.Provider) error) error {
 	dialect := goosedb.DialectSQLite3
 	opts := []goose.ProviderOption{goose.WithSlog(slog.New(slog.DiscardHandler))}
 	if db.Postgres() {
@@ -125,7 +150,7 @@ func (db *DB) Migrate(ctx context.Context, component string, files fs.FS) error 
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EINTERNAL, "database.Migrate", "%s", component)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if err := do(p); err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "database.Migrate", "tables of %s cannot be brought up to date", component)
 	}
 	return nil

@@ -295,10 +295,10 @@ func (a *person) siteAt(day coldkeep.Date) int {
 	return h.practice
 }
 
-// until is the end of something, as the record carries it.
-func until(day coldkeep.Date) *time.Time {
+// until is the span of what stood until a day.
+func until(day coldkeep.Date) patient.Span {
 	t := day.Midnight(time.UTC)
-	return &t
+	return patient.Span{Until: &t, EndedBy: "Registry"}
 }
 
 var accents = strings.NewReplacer("á", "a", "é", "e", "í", "i", "ó", "o", "ú", "u", "ñ", "n", "Á", "A", "É", "E", "Í", "I", "Ó", "O", "Ú", "U", "Ñ", "N", "ü", "u", " ", "", "'", "", "-", "", ".", "")

@@ -196,6 +196,7 @@ func (p *Population) second(a *person, first *Record) Record {
 		}
 	}
 	rec.Patient = pt
+	numberEntries(&rec.Patient)
 	rec.Doses = p.secondDoses(a, first, &rec.Patient)
 	return rec
 }

@@ -25,6 +25,7 @@ func (p *Population) record(a *person) Record {
 	rec := Record{Truth: truth, Doses: p.history(a)}
 	entered := a.entered(rec.Doses)
 	rec.Patient = a.demographics(entered)
+	numberEntries(&rec.Patient)
 	for i := range rec.Doses {
 		rec.Doses[i].Patient = rec.Patient.ID
 	}
@@ -34,13 +35,36 @@ func (p *Population) record(a *person) Record {
 	return rec
 }
 
+// numberEntries gives the entries of each list their places: the first was entered last.
+func numberEntries(p *patient.Patient) {
+	for i := range p.Names {
+		p.Names[i].Seq = len(p.Names) - i
+	}
+	for i := range p.Addresses {
+		p.Addresses[i].Seq = len(p.Addresses) - i
+	}
+	for i := range p.Contacts {
+		p.Contacts[i].Seq = len(p.Contacts) - i
+	}
+	for i := range p.Identifiers {
+		p.Identifiers[i].Seq = len(p.Identifiers) - i
+	}
+	for i := range p.Guardians {
+		p.Guardians[i].Seq = len(p.Guardians) - i
+	}
+	for i := range p.Statuses {
+		p.Statuses[i].Seq = len(p.Statuses) - i
+	}
+}
+
 // demographics is a person as a practice has entered it on a day.
 func (a *person) demographics(entered coldkeep.Date) patient.Patient {
 	today := a.p.Today
 	site := a.p.practices[a.siteAt(entered)].ID
 	at := a.workingHour(entered)
 	age := ageAt(a.birth, today)
-	pt := patient.Patient{ID: a.id(at), Birth: a.birth, Sex: patient.Male, CreatedBy: site, CreatedAt: at, UpdatedAt: at, Revision: 1, Publicity: "02"}
+	id := a.id(at)
+	pt := patient.Patient{ID: id, Head: id, Birth: a.birth, Sex: patient.Male, CreatedBy: site, CreatedAt: at, UpdatedAt: at, Revision: 1, Publicity: "02"}
 	if a.girl {
 		pt.Sex = patient.Female
 	}
@@ -49,7 +73,7 @@ func (a *person) demographics(entered coldkeep.Date) patient.Patient {
 	}
 	pt.Names = []patient.Name{{Family: a.family, Given: a.given, Middle: a.middle, Suffix: a.suffix, Kind: patient.Legal}}
 	if a.maiden != "" && a.chance(0.5) {
-		pt.Names = append(pt.Names, patient.Name{Family: a.maiden, Given: a.given, Middle: a.middle, Kind: patient.Maiden, Until: until(a.married)})
+		pt.Names = append(pt.Names, patient.Name{Family: a.maiden, Given: a.given, Middle: a.middle, Kind: patient.Maiden, Span: until(a.married)})
 	}
 	if a.twin > 0 && a.chance(0.9) {
 		yes := true
@@ -101,7 +125,7 @@ func (a *person) reach(pt *patient.Patient, entered coldkeep.Date) {
 		}
 		address := h.address
 		if i > 0 {
-			address.Until = until(a.homes[i-1].from)
+			address.Span = until(a.homes[i-1].from)
 		}
 		pt.Addresses = append(pt.Addresses, address)
 	}
@@ -118,7 +142,7 @@ func (a *person) reach(pt *patient.Patient, entered coldkeep.Date) {
 		add(patient.Cell, a.mother.cell)
 	}
 	if a.chance(0.12) && len(pt.Addresses) > 1 {
-		pt.Contacts = append(pt.Contacts, patient.Contact{Kind: patient.Phone, Value: phone(a.dice), Until: pt.Addresses[1].Until})
+		pt.Contacts = append(pt.Contacts, patient.Contact{Kind: patient.Phone, Value: phone(a.dice), Span: pt.Addresses[1].Span})
 	}
 	if a.died {
 		pt.Deceased = true

@@ -25,6 +25,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "registry"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 // Store is the registry's database.
 type Store struct {
 	rows
@@ -37,11 +43,7 @@ type Store struct {
 // Open brings the tables up to date and returns the store. EUNAVAILABLE when the
 // database does not answer.
 func Open(ctx context.Context, db *database.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "store.Open", "migrations")
-	}
-	if err := db.Migrate(ctx, "registry", files); err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, err
 	}
 	s := &Store{rows: rows{q: db.DB}, db: db, changed: make(chan struct{})}
@@ -68,12 +70,17 @@ func (s *Store) tx(ctx context.Context, do func(*tx) error) error {
 		return x.chain(ctx)
 	})
 	if err == nil && bumped {
-		s.mu.Lock()
-		close(s.changed)
-		s.changed = make(chan struct{})
-		s.mu.Unlock()
+		s.tell()
 	}
 	return err
+}
+
+// tell wakes those who wait for a change of the mirror.
+func (s *Store) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // Auth is the store as the auth package asks for it.

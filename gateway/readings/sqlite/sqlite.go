@@ -17,6 +17,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Component is the name under which the tables' versions are counted.
+const Component = "readings"
+
+// Migrations are the steps that make the tables.
+func Migrations() fs.FS { return database.Steps(migrations) }
+
 const columns = 9
 
 var bulkReading = database.NewBulk(`INSERT INTO reading (series, at, seq, epoch, celsius, raw, lo, hi, quality)`, columns, `ON CONFLICT DO NOTHING`)
@@ -41,11 +47,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err == nil {
-		err = db.Migrate(ctx, "readings", files)
-	}
-	if err != nil {
+	if err := db.Migrate(ctx, Component, Migrations()); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{db: db, series: map[coldkeep.Series]int64{}, epochs: map[string]int64{}}, nil
