@@ -168,7 +168,7 @@ func (c *course) refuse(of antigen, day coldkeep.Date) bool {
 		}
 		at := c.enteredAfter(day, site)
 		c.doses = append(c.doses, immunization.Dose{ID: c.id(at), Kind: immunization.Refused, Date: day, CVX: p.cvx, Refusal: reason, Site: site.ID,
-			EnteredBy: choose(c.dice, site.Clinicians), EnteredAt: at, Revision: 1})
+			EnteredSite: site.ID, EnteredBy: choose(c.dice, site.Clinicians), EnteredAt: at, Revision: 1})
 	}
 	return true
 }
@@ -214,7 +214,7 @@ func (c *course) give(p *product, day coldkeep.Date) {
 			at = c.workingHour(c.p.Today)
 		}
 	}
-	d := immunization.Dose{ID: c.id(at), Date: day, CVX: p.cvx, EnteredBy: choose(c.dice, site.Clinicians), EnteredAt: at, Revision: 1}
+	d := immunization.Dose{ID: c.id(at), Date: day, CVX: p.cvx, EnteredSite: site.ID, EnteredBy: choose(c.dice, site.Clinicians), EnteredAt: at, Revision: 1}
 	if elsewhere != "" {
 		d.Kind, d.Source, d.Elsewhere = immunization.Historical, "01", elsewhere
 		if elsewhere != "Told by the parent from a card" {

@@ -209,7 +209,7 @@ func (p *Population) secondDoses(a *person, first *Record, pt *patient.Patient) 
 		if d.Kind == immunization.Refused || !a.chance(0.3) {
 			continue
 		}
-		d.Patient = pt.ID
+		d.Patient, d.EnteredSite = pt.ID, pt.CreatedBy
 		d.Kind, d.Source, d.Site, d.Elsewhere = immunization.Historical, "01", "", "Told by the patient"
 		d.NDC, d.Expires, d.BodySite, d.Route, d.Amount, d.Eligibility, d.Funding, d.VIS, d.GivenBy = "", 0, "", "", "", "", "", nil, ""
 		if a.chance(0.5) {

@@ -35,25 +35,30 @@ func (p *Population) record(a *person) Record {
 	return rec
 }
 
-// numberEntries gives the entries of each list their places: the first was entered last.
+// numberEntries gives the entries of each list their places in the order of entry: what
+// has been replaced came before what stands.
 func numberEntries(p *patient.Patient) {
-	for i := range p.Names {
-		p.Names[i].Seq = len(p.Names) - i
+	number(p.Names, func(v *patient.Name) *patient.Span { return &v.Span })
+	number(p.Addresses, func(v *patient.Address) *patient.Span { return &v.Span })
+	number(p.Contacts, func(v *patient.Contact) *patient.Span { return &v.Span })
+	number(p.Identifiers, func(v *patient.Identifier) *patient.Span { return &v.Span })
+	number(p.Guardians, func(v *patient.Guardian) *patient.Span { return &v.Span })
+	number(p.Statuses, func(v *patient.Status) *patient.Span { return &v.Span })
+}
+
+func number[T any](list []T, span func(*T) *patient.Span) {
+	n := 0
+	for i := len(list) - 1; i >= 0; i-- {
+		if s := span(&list[i]); s.Until != nil {
+			n++
+			s.Seq = n
+		}
 	}
-	for i := range p.Addresses {
-		p.Addresses[i].Seq = len(p.Addresses) - i
-	}
-	for i := range p.Contacts {
-		p.Contacts[i].Seq = len(p.Contacts) - i
-	}
-	for i := range p.Identifiers {
-		p.Identifiers[i].Seq = len(p.Identifiers) - i
-	}
-	for i := range p.Guardians {
-		p.Guardians[i].Seq = len(p.Guardians) - i
-	}
-	for i := range p.Statuses {
-		p.Statuses[i].Seq = len(p.Statuses) - i
+	for i := range list {
+		if s := span(&list[i]); s.Until == nil {
+			n++
+			s.Seq = n
+		}
 	}
 }
 

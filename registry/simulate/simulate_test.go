@@ -50,7 +50,7 @@ func TestTheSameSeedGivesTheSamePeopleHoweverManyMakeThem(t *testing.T) {
 }
 
 func TestThePopulationIsOneOfAState(t *testing.T) {
-	const n = 30_000
+	const n = 20_000
 	all := records(t, simulate.Config{Seed: 1, Patients: n, Duplicates: 0.05, Today: today}, 0)
 	if len(all) != n {
 		t.Fatalf("%d records", len(all))

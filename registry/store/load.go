@@ -9,6 +9,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -19,6 +20,7 @@ type LoadTx interface {
 	InsertSite(ctx context.Context, s coldkeep.Site) error
 	InsertPatient(ctx context.Context, p patient.Patient) error
 	InsertLock(ctx context.Context, l patient.LockRecord) error
+	InsertDose(ctx context.Context, d immunization.Dose) error
 }
 
 // Load runs do in one transaction in which plain INSERTs wait and go to the database
