@@ -38,13 +38,18 @@ func (p *progress) reader(r io.Reader) io.Reader {
 
 // Write counts; it is the other end of reader's tee.
 func (p *progress) Write(b []byte) (int, error) {
-	p.read += int64(len(b))
-	if time.Since(p.shown) > 100*time.Millisecond && p.size > 0 {
+	p.add(int64(len(b)))
+	return len(b), nil
+}
+
+// add counts what was done.
+func (p *progress) add(n int64) {
+	p.read += n
+	if p.w != nil && time.Since(p.shown) > 100*time.Millisecond && p.size > 0 {
 		p.shown = time.Now()
 		done := int(p.read * 30 / p.size)
 		fmt.Fprintf(p.w, "\r%s [%-30s] %3d %%", p.what, "=============================="[:min(done, 30)], p.read*100/p.size)
 	}
-	return len(b), nil
 }
 
 // done takes the bar away.
