@@ -154,6 +154,9 @@ func (cmd *restoreCmd) Run(ctx context.Context, std streams) (err error) {
 			final := where
 			where += ".restoring"
 			_ = os.Remove(where) // of a restore that was broken off
+			if err := private(where); err != nil {
+				return err
+			}
 			files[where] = final
 		}
 		db, err := database.Open(ctx, where)
@@ -169,6 +172,17 @@ func (cmd *restoreCmd) Run(ctx context.Context, std streams) (err error) {
 		fmt.Fprintln(std.err, "Restored. Passwords and tokens in files are not part of a backup: coldkeep makes new ones when they are missing.")
 	}
 	return err
+}
+
+// private makes an empty file that only its owner may read, and its folder.
+func private(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "restore", "folder of %s cannot be made", path)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "restore", "%s cannot be written", path)
+	}
+	return nil
 }
 
 // shown is a bar of which the size becomes known with the first step.
