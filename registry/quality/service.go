@@ -24,8 +24,16 @@ func New(store Store, codes *vaccine.Codes, clock coldkeep.Clock) *Service {
 	return &Service{store: store, codes: codes, clock: clock}
 }
 
-// Every is how long the counts stand before they are made anew.
-const Every = 24 * time.Hour
+// The counts are made anew after a thousand times what making them has taken, so that they
+// cost the database next to nothing, but not more often than sooner and not more seldom
+// than later.
+const (
+	sooner = 10 * time.Minute
+	later  = 24 * time.Hour
+)
+
+// look is how often Work asks whether it is time.
+const look = 30 * time.Second
 
 // together is how many rows a step of the walk reads: a few milliseconds of the database.
 const together = 2000
@@ -86,10 +94,33 @@ func report(site coldkeep.SiteID, walk *Walk, counts []Count) Report {
 	return r
 }
 
-// Due reports whether the counts are older than Every, or there are none.
+// Due reports whether it is time to count again, or nothing has been counted yet.
 func (s *Service) Due(ctx context.Context) (bool, error) {
 	w, err := s.store.QualityWalk(ctx)
-	return err == nil && (w == nil || s.clock.Now().Sub(w.Ended) >= Every), err
+	if err != nil || w == nil {
+		return err == nil, err
+	}
+	return s.clock.Now().Sub(w.Ended) >= min(later, max(sooner, 1000*w.Ended.Sub(w.Began))), nil
+}
+
+// Work counts whenever it is time, until ctx ends. failed is told of errors; it tries again.
+func (s *Service) Work(ctx context.Context, failed func(error)) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		due, err := s.Due(ctx)
+		if due && err == nil {
+			_, err = s.Count(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // Count walks over the registry and replaces the counts. It holds no transaction over more
