@@ -21,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/quality"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -83,6 +84,7 @@ type Registry struct {
 	stock   *inventory.Service
 	doses   *immunization.Service
 	people  *patient.Service
+	quality *quality.Service
 	handler http.Handler
 
 	stop context.CancelFunc
@@ -132,6 +134,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	look := review.New(st, wall)
 	r.templog = templog.New(st.Templog(), c.Clock)
 	r.stock = inventory.New(st.Inventory(), c.Clock)
+	r.quality = quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{})
 	r.people = patient.New(st.Patients(), c.Clock)
 	inForce, err := schedules.New(ctx, st.Schedules(), c.Clock)
 	if err != nil {
@@ -145,7 +148,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		}
 	}
 	screens, err := web.New(web.Config{
-		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports,
+		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -155,7 +158,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux
@@ -163,6 +166,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	r.done.Go(func() { r.tidy(background, st) })
+	r.done.Go(func() {
+		r.quality.Work(background, func(err error) { c.Log.Error("registry: counting for the data-quality report", "err", err) })
+	})
 	r.done.Go(func() { r.sweep(background) })
 	r.done.Go(func() {
 		imports.Work(background, func(err error) { c.Log.Error("registry: taking over a file", "err", err) })

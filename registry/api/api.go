@@ -32,6 +32,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/quality"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -49,6 +50,7 @@ type Config struct {
 	Inventory     *inventory.Service
 	Patients      *patient.Service
 	Immunizations *immunization.Service
+	Quality       *quality.Service
 	Answers       Answers
 	Log           *slog.Logger
 	Broker        string         // address that accepted devices connect to; "" is not told
@@ -123,6 +125,8 @@ func (s *server) engine() *gin.Engine {
 	v1.POST("/appliances/:id/profile", s.post(64<<10, s.profile))
 	s.patientRoutes(v1)
 	s.doseRoutes(v1)
+
+	s.qualityRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

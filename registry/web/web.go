@@ -24,6 +24,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/quality"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
@@ -59,6 +60,7 @@ type Config struct {
 	Immunizations  *immunization.Service
 	Schedules      *schedules.Service
 	Onboarding     *onboarding.Service
+	Quality        *quality.Service
 	Trail          Trail
 	Sessions       scs.CtxStore
 	Readings       Readings
@@ -226,6 +228,7 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/admin/sites/:site/probes/end", s.endProbe)
 	in.POST("/admin/sites/:site/on-call", s.setOnCall)
 	in.GET("/trail", s.trail)
+	s.qualityRoutes(in)
 	in.GET("/live", s.live)
 	s.patientRoutes(in)
 	s.doseRoutes(in)
