@@ -2,11 +2,13 @@ package fill_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/simulate"
 	"github.com/coldkeep/coldkeep/registry/simulate/fill"
@@ -35,6 +37,11 @@ func TestFilledRegistryHasThePopulation(t *testing.T) {
 		}
 		if n.Patients != 2300 || shown != 2300 || n.Duplicates < 150 || n.Duplicates > 310 || n.Doses < 10_000 || n.Practices != 2 {
 			t.Errorf("filled %+v, told %d", n, shown)
+		}
+		// The trail must say that these people are invented.
+		trail, err := s.Trail(ctx, "", 100)
+		if err != nil || !slices.ContainsFunc(trail, func(e audit.Entry) bool { return e.What == "registry.simulate" }) {
+			t.Errorf("the trail has no entry of the simulation: %v, %v", trail, err)
 		}
 		checked := 0
 		if err := p.Each(ctx, 0, func(r *simulate.Record) error {
