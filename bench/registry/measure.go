@@ -84,13 +84,11 @@ const perPerson = 8
 func measure(ctx context.Context, db *database.DB, s *store.Store, p *simulate.Population, calls int, seed uint64) (*figures, error) {
 	f := &figures{load: [2]string{machineLoad(), ""}, kinds: make([]kind, kindCount)}
 	const ms = time.Millisecond
-	for i, k := range []kind{
+	copy(f.kinds, []kind{
 		{name: "empty: a row and its commit"}, {name: "search by name and birth date", goal: 20 * ms}, {name: "search by a number", goal: 20 * ms},
 		{name: "search by guardian and birth date", goal: 20 * ms}, {name: "search by telephone and birth date", goal: 20 * ms}, {name: "search for who is not there", goal: 20 * ms},
 		{name: "page: record, history, forecast", goal: 50 * ms}, {name: "dose recorded", goal: 10 * ms},
-	} {
-		f.kinds[i] = k
-	}
+	})
 	b := &caller{ctx: ctx, db: db, s: s, p: p, f: f, rng: rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // nothing here is secret
 		patients: patient.New(s.Patients(), coldkeep.RealClock{}),
 		doses:    immunization.New(s.Immunizations(), forecast.NewLive(forecast.Builtin()), vaccine.Builtin(), coldkeep.RealClock{})}

@@ -101,7 +101,7 @@ func (db *DB) Postgres() bool { return db.path == "" }
 // {component}_version, and they only go forward. Several starters may call it at
 // once.
 func (db *DB) Migrate(ctx context.Context, component string, files fs.FS) error {
-	return db.migrate(ctx, component, files, func(p *goose.Provider) error {
+	return db.migrate(component, files, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
 		return err
 	})
@@ -110,7 +110,7 @@ func (db *DB) Migrate(ctx context.Context, component string, files fs.FS) error 
 // MigrateTo brings the tables up to a version and no further, as a program of an earlier
 // day would have left them.
 func (db *DB) MigrateTo(ctx context.Context, component string, files fs.FS, version int64) error {
-	return db.migrate(ctx, component, files, func(p *goose.Provider) error {
+	return db.migrate(component, files, func(p *goose.Provider) error {
 		_, err := p.UpTo(ctx, version)
 		return err
 	})
@@ -125,7 +125,7 @@ func Steps(files fs.FS) fs.FS {
 	return sub
 }
 
-func (db *DB) migrate(ctx context.Context, component string, files fs.FS, do func(*goose.Provider) error) error {
+func (db *DB) migrate(component string, files fs.FS, do func(*goose.Provider) error) error {
 	dialect := goosedb.DialectSQLite3
 	opts := []goose.ProviderOption{goose.WithSlog(slog.New(slog.DiscardHandler))}
 	if db.Postgres() {

@@ -147,8 +147,9 @@ func (g *gathered) parse(query string) *insertText {
 	}
 	values, _, _ = strings.Cut(values, " ON CONFLICT")
 	for values = strings.TrimSpace(values); values != ""; t.rows++ {
-		row, after, ok := strings.Cut(strings.TrimLeft(values, ", \n\t"), ")")
-		if row, ok = strings.CutPrefix(row, "("); !ok {
+		row, after, _ := strings.Cut(strings.TrimLeft(values, ", \n\t"), ")")
+		row, ok := strings.CutPrefix(row, "(")
+		if !ok {
 			return t
 		}
 		n := 0
