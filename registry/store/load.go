@@ -35,6 +35,9 @@ func (s *Store) Load(ctx context.Context, do func(LoadTx) error) error {
 			return err
 		}
 		bumped = x.bumped
+		if err := x.chain(ctx); err != nil {
+			return err
+		}
 		return g.flush(ctx)
 	})
 	if err == nil && bumped {
