@@ -13,6 +13,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/store"
@@ -104,7 +105,7 @@ func (w *world) add(by auth.Principal, p patient.Patient) string {
 
 func (w *world) trail() string {
 	w.t.Helper()
-	all, err := w.store.Trail(w.ctx, "", 500)
+	all, err := w.store.Entries(w.ctx, audit.Query{Limit: 500})
 	w.must(err)
 	var b strings.Builder
 	for _, e := range all {
