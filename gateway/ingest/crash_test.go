@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -325,5 +327,44 @@ func TestSignedOnly(t *testing.T) {
 	lost, err := s.led.Lost(ctx, e)
 	if err != nil || fmt.Sprint(lost) != "[[1 10]]" {
 		t.Fatalf("lost %v, %v", lost, err)
+	}
+}
+
+// A take that sites change hands under is not stored under the old round, and what is
+// still ours goes at once: nothing is said to be stuck.
+func TestSitesChangeHandsUnderATake(t *testing.T) {
+	s := newStage(t, databasetest.SQLite(t))
+	var log strings.Builder
+	in := ingest.New(s.store, s.led, s.judge, s.link, coldkeep.RealClock{}, slog.New(slog.NewTextHandler(&log, nil)))
+	var round, refused atomic.Int64
+	in.Round = round.Load
+	in.Mine = func(site coldkeep.SiteID) bool { return site == "clinic" || round.Load() == 0 }
+	in.Fence = func(_ context.Context, _ *sql.Tx, at int64, sites []coldkeep.SiteID) error {
+		round.CompareAndSwap(0, 1) // just now
+		if at != round.Load() || slices.Contains(sites, "elsewhere") {
+			refused.Add(1)
+			return coldkeep.Errorf(coldkeep.ECONFLICT, "the sites of this collector have changed")
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = in.Run(ctx) })
+	for _, site := range []coldkeep.SiteID{"elsewhere", "clinic"} {
+		if err := in.Handle(ctx, ingest.Message{Topic: wire.Topic(site, "pi-9", wire.LeafReadings), Payload: wire.AppendBatch(nil, batch(1, 1, 5))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.until("what is still ours is stored", func() bool {
+		r, err := s.led.Ranges(ctx, ledger.Epoch{Site: "clinic", Agent: "pi-9", Epoch: epoch})
+		return err == nil && fmt.Sprint(r) == "[[1 5]]" && in.Counts.QueuedBytes.Load() == 0
+	})
+	cancel()
+	wg.Wait()
+	if r, err := s.led.Ranges(t.Context(), ledger.Epoch{Site: "elsewhere", Agent: "pi-9", Epoch: epoch}); err != nil || len(r) != 0 {
+		t.Errorf("of the site that is another's: %v, %v", r, err)
+	}
+	if refused.Load() == 0 || log.Len() > 0 {
+		t.Errorf("refused %d times, said:\n%s", refused.Load(), log.String())
 	}
 }

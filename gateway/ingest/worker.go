@@ -130,6 +130,9 @@ func (w *worker) insist(ctx context.Context, l *load, items []item) (n int, ok b
 			return 0, false
 		}
 		w.forget()
+		if w.Round != nil && w.Round() != w.round {
+			continue // sites changed hands meanwhile; what is still ours goes at once
+		}
 		if !stuck {
 			stuck = true
 			w.stuck.Add(1)
