@@ -3,6 +3,7 @@ package firmware
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/coldkeep/coldkeep/firmware/outbox"
@@ -54,8 +55,15 @@ func (d *device) run(ctx context.Context) error {
 	}()
 	defer func() { stop(); <-linkDone }()
 
-	if err := d.rec.event(ctx, wire.EventBoot, d.cfg.Version); err != nil {
+	d.rec.connect(ctx)
+	if err := d.rec.event(ctx, "", wire.EventBoot, d.cfg.Version); err != nil {
 		return ended(ctx, err)
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop() // before Wait
+	for _, input := range d.cfg.Inputs {
+		beside.Go(func() { input(ctx, d.rec.event) })
 	}
 	if err := d.src.Run(ctx, d.rec.emit); err != nil {
 		return ended(ctx, err)

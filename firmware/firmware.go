@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/outbox"
 	"github.com/coldkeep/coldkeep/firmware/uplink"
+	"github.com/coldkeep/coldkeep/firmware/watch"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 )
@@ -56,6 +57,15 @@ type Config struct {
 	// block. nil leaves it to the log.
 	Identify func()
 
+	// Watch is the device's own view, for a display, a page and a buzzer; nil is one that
+	// nobody looks at. Run fills it from the outbox and keeps it up to date.
+	Watch *watch.Watch
+
+	// Inputs run beside the source until ctx ends: contacts of doors and mains, a fuel
+	// gauge. What happens they tell as events, which are on disk when tell returns; its
+	// error is that of the outbox, and theirs to try again.
+	Inputs []Input
+
 	// ExitWhenDone makes Run return nil once the source has ended and everything is
 	// acknowledged. Otherwise Run goes on delivering until ctx ends.
 	ExitWhenDone bool
@@ -64,6 +74,12 @@ type Config struct {
 
 	keeper timekeeper // nil is the operating system; tests give another
 }
+
+// Input watches something around the fridge; see Config.Inputs.
+type Input func(ctx context.Context, tell Tell)
+
+// Tell records an event of now, of a probe or, with "", of the device.
+type Tell func(ctx context.Context, probe coldkeep.ProbeID, event, detail string) error
 
 // Start is what a source may need to go on where it was.
 type Start struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/firmware/outbox"
+	"github.com/coldkeep/coldkeep/firmware/watch"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 )
@@ -24,6 +25,7 @@ type recorder struct {
 	onProbe func() // hears of a probe that is new in this run
 
 	keeper timekeeper
+	watch  *watch.Watch
 
 	mu      sync.Mutex
 	gate    sensors.Gate
@@ -53,16 +55,27 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, seen: make(map[coldkeep.ProbeID]bool)}
+	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, watch: cfg.Watch, seen: make(map[coldkeep.ProbeID]bool)}
+	if r.watch == nil {
+		r.watch = watch.New(cfg.Clock)
+	}
 	if r.keeper == nil {
 		r.keeper = newTimekeeper()
 	}
 	if r.synced, err = r.since(ctx); err != nil {
 		return nil, err
 	}
-	saved, err := box.Settings(ctx)
+	if err := r.loadSettings(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.recall(ctx)
+}
+
+// loadSettings puts the configuration in force that was in force before.
+func (r *recorder) loadSettings(ctx context.Context) error {
+	saved, err := r.box.Settings(ctx)
 	if err != nil || saved == nil {
-		return r, err
+		return err
 	}
 	// A device that would not start for what it once took could not be told better.
 	var c wire.Config
@@ -72,11 +85,11 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 		cal, err = check(&c)
 	}
 	if err != nil {
-		cfg.Log.Error("saved configuration cannot be used; waiting for the collector's", "err", err)
-		return r, nil
+		r.cfg.Log.Error("saved configuration cannot be used; waiting for the collector's", "err", err)
+		return nil
 	}
 	r.use(c, cal)
-	return r, nil
+	return nil
 }
 
 // check reads a configuration, and says EINVALID of one that is wrong.
@@ -89,6 +102,9 @@ func check(c *wire.Config) (calibration, error) {
 		if l := p.Local; l != nil && (l.Low >= l.High || l.After < 0) {
 			return nil, coldkeep.Errorf(coldkeep.EINVALID, "probe %s: local alarm from %d to %d after %d s: want low_mc below high_mc, and no time before now", p.Probe, l.Low, l.High, l.After)
 		}
+	}
+	if len(c.Holds) > wire.MaxHolds {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "%d lots on hold: want at most %d", len(c.Holds), wire.MaxHolds)
 	}
 	return newCalibration(c.Probes)
 }
@@ -107,6 +123,7 @@ func (r *recorder) use(c wire.Config, cal calibration) {
 		r.pairs.Assign(of)
 	}
 	r.conf, r.cal = c, cal
+	r.watch.Configure(c)
 }
 
 // interval is the configured time between samples, 0 when there is none.
@@ -170,13 +187,18 @@ func (r *recorder) configure(ctx context.Context, c wire.Config) (changed bool, 
 	return true, nil
 }
 
-// event records an event of now.
-func (r *recorder) event(ctx context.Context, event, detail string) error {
+// event records an event of now, of a probe or of none.
+func (r *recorder) event(ctx context.Context, p coldkeep.ProbeID, event, detail string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.cfg.Clock.Now()
 	r.at = r.timing()
-	return r.write(ctx, []outbox.Record{r.eventRecord(now, "", event, detail)}, r.box.Append)
+	rec := r.eventRecord(now, p, event, detail)
+	if err := r.write(ctx, []outbox.Record{rec}, r.box.Append); err != nil {
+		return err
+	}
+	r.watch.Event(rec.Record)
+	return nil
 }
 
 // emit is the sensors.Emit of the source: gate, calibration, outbox. It returns
@@ -212,6 +234,10 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 			s = r.gate.Judge(s)
 			rec := r.reading(s)
 			records = append(records, rec)
+			if detail := r.watch.Look(s.Probe, s.At, rec.Celsius, rec.Quality); detail != "" {
+				r.cfg.Log.Warn("local alarm", "probe", s.Probe, "detail", detail)
+				records = append(records, r.eventRecord(s.At, s.Probe, wire.EventAlarmLocal, detail))
+			}
 			s.Raw = rec.Celsius
 			records = append(records, r.compare(s)...)
 		}

@@ -62,6 +62,20 @@ var migrations = []string{
 		base     INTEGER NOT NULL -- when the boot began, ms since 1970
 	);
 	ALTER TABLE book ADD COLUMN synced TEXT NOT NULL DEFAULT ''; -- boot in which the clock was set`,
+	`CREATE TABLE extreme (
+		p     TEXT PRIMARY KEY,
+		lo    INTEGER NOT NULL, lo_t INTEGER NOT NULL, -- thousandths of °C, and when, ms since 1970
+		hi    INTEGER NOT NULL, hi_t INTEGER NOT NULL,
+		since INTEGER NOT NULL
+	) WITHOUT ROWID;
+	CREATE TABLE latest_event (
+		e   TEXT NOT NULL,
+		p   TEXT NOT NULL,
+		seq INTEGER NOT NULL,
+		t   INTEGER NOT NULL,
+		d   TEXT NOT NULL,
+		PRIMARY KEY (e, p)
+	) WITHOUT ROWID;`,
 }
 
 // errDamaged marks a file that is no book any more.
