@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -355,5 +357,41 @@ func TestBlink(t *testing.T) {
 	blink(ctx, logger(&cli{}, &bytes.Buffer{}), dir)
 	if b, err := os.ReadFile(filepath.Join(dir, "trigger")); err != nil || string(b) != "mmc0" {
 		t.Errorf("LED was given back to %q, %v", b, err)
+	}
+}
+
+// The device's own page shows its values and gives them as CSV with no collector
+// anywhere; a lamp whose pin is not there stops nothing.
+func TestLocalPage(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	cmd, log := agent(t, "--site", "clinic", "--agent", "pi", "--broker", "tcp://127.0.0.1:1", "--data", t.TempDir(), "--driver", "sim", "--sim-history", "2h",
+		"--page", addr, "--led", "NO-SUCH-PIN")
+	get := func(path string) string {
+		res, err := http.Get("http://" + addr + path)
+		if err != nil {
+			return "" // not yet
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return string(b)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(get("/"), "sim-refrigerator"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the page has no value:\n%s", get("/"))
+		}
+	}
+	if csv := get("/readings.csv"); strings.Count(csv, "sim-refrigerator") < 100 || !strings.Contains(csv, "boot") {
+		t.Errorf("the export has\n%s", csv)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "NO-SUCH-PIN") {
+		t.Errorf("%v\n%s", err, log)
 	}
 }

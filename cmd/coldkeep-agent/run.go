@@ -56,6 +56,8 @@ type runCmd struct {
 	SimHistory   time.Duration `help:"How much of the past the simulation fills in first." default:"0s" env:"COLDKEEP_SIM_HISTORY"`
 	SimBreakdown time.Time     `help:"When the simulated compressor fails with the door ajar (RFC 3339)." placeholder:"TIME" env:"COLDKEEP_SIM_BREAKDOWN"`
 
+	aroundFlags `embed:""`
+
 	IdentifyLED string `name:"identify-led" help:"LED that blinks on the identify command, such as /sys/class/leds/ACT." placeholder:"DIR" env:"COLDKEEP_IDENTIFY_LED"`
 }
 
@@ -73,9 +75,21 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if !(c.TraceSpeed >= 0 && c.TraceSpeed <= 1e6) {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--trace-speed %v: want 0 (as fast as possible) or up to 1000000", c.TraceSpeed)}
 	}
+	if c.Driver == "wired" && len(c.Probe) == 0 {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
+	}
 	if c.IdentifyLED != "" {
 		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
 	}
+	chips, err := newBoard(c.Probe, log)
+	if err != nil {
+		return err
+	}
+	stopAround, err := c.around(ctx, &cfg, chips)
+	if err != nil {
+		return err
+	}
+	defer stopAround()
 	switch c.Driver {
 	case "trace":
 		if c.Trace == "" {
@@ -85,10 +99,6 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	case "sim":
 		cfg.Source, cfg.TimeTrust = c.sim, wire.ClockNTP
 	default:
-		chips, err := c.chips(log)
-		if err != nil {
-			return err
-		}
 		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
 	}
 	if err := c.place(ctx, &cfg); err != nil {
@@ -97,6 +107,7 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		return err
 	}
+	cfg.Watch.SetPlace(string(cfg.Site) + "/" + string(cfg.Agent))
 	log.Info("agent starts", "site", cfg.Site, "agent", cfg.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
 	if err := firmware.Run(ctx, cfg); err != nil {
 		return asUsage(err)
@@ -158,7 +169,7 @@ func (c *runCmd) claim(ctx context.Context, cfg *firmware.Config) (*claim.Place,
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = cfg.TLS
 	return claim.Run(ctx, claim.Config{Registry: c.Claim, Data: c.Data, Key: key, Version: cfg.Version, Log: cfg.Log,
-		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine()})
+		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine(), Show: cfg.Watch.ShowCode})
 }
 
 // password reads the password file. Its content never leaves this process but to
@@ -207,17 +218,6 @@ func (c *runCmd) interval(start firmware.Start) time.Duration {
 	return c.Interval
 }
 
-// chips reads what --probe names; nil when it names nothing.
-func (c *runCmd) chips(log *slog.Logger) (*board.Board, error) {
-	if len(c.Probe) == 0 {
-		if c.Driver == "wired" {
-			return nil, usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
-		}
-		return nil, nil
-	}
-	return newBoard(c.Probe, log)
-}
-
 // newBoard makes a Board of the texts of --probe.
 func newBoard(texts []string, log *slog.Logger) (*board.Board, error) {
 	var specs []board.Spec
@@ -236,22 +236,23 @@ func newBoard(texts []string, log *slog.Logger) (*board.Board, error) {
 // enough.
 func (c *runCmd) hardware(start firmware.Start, chips *board.Board) (sensors.Source, error) {
 	var scanners []sampler.Scanner
+	wired := len(c.Probe) > 0
 	if c.Driver != "wired" {
 		bus := w1.New(c.W1Root)
 		found, err := bus.Scan(context.Background())
 		switch {
-		case err != nil && chips == nil:
+		case err != nil && !wired:
 			return nil, err
 		case err != nil:
 			start.Log.Warn("1-Wire is not there; only what --probe names is sampled", "root", c.W1Root)
-		case len(found) == 0 && chips == nil:
+		case len(found) == 0 && !wired:
 			start.Log.Warn("no 1-Wire probe is there yet; looking again at every sample", "root", c.W1Root)
 		}
 		if err == nil {
 			scanners = append(scanners, bus)
 		}
 	}
-	if chips != nil {
+	if wired {
 		scanners = append(scanners, chips)
 	}
 	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: sampler.Join(scanners...),
