@@ -47,6 +47,10 @@ type Config struct {
 	// []sensors.Info, which configuration, command and status then use.
 	Source func(Start) (sensors.Source, error)
 
+	// Report is how often a sample that is Thin is recorded until the collector configures
+	// an interval; 0 is a minute.
+	Report time.Duration
+
 	// TimeTrust is the "clock" of the records: wire.ClockNTP, ClockRTC or
 	// ClockUnsynced. "" asks the kernel whether the machine's clock is disciplined. A
 	// simulation and a recorded log say ClockNTP: the one shares the clock of the

@@ -34,6 +34,7 @@ type recorder struct {
 	cal     calibration
 	refused string                    // the configuration that was refused last, and why; "" when the last was taken
 	seen    map[coldkeep.ProbeID]bool // in this run; false: its name is refused
+	thins   map[coldkeep.ProbeID]*thinned
 	clock   stepWatch
 	synced  string // boot in which a time service has set the clock
 	at      timing // of the records that are being made
@@ -55,7 +56,8 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, watch: cfg.Watch, seen: make(map[coldkeep.ProbeID]bool)}
+	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, watch: cfg.Watch, seen: make(map[coldkeep.ProbeID]bool),
+		thins: make(map[coldkeep.ProbeID]*thinned)}
 	if r.watch == nil {
 		r.watch = watch.New(cfg.Clock)
 	}
@@ -233,7 +235,11 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 		if ok {
 			s = r.gate.Judge(s)
 			rec := r.reading(s)
-			records = append(records, rec)
+			if s.Thin {
+				records = append(records, r.thin(rec)...)
+			} else {
+				records = append(records, rec)
+			}
 			if detail := r.watch.Look(s.Probe, s.At, rec.Celsius, rec.Quality); detail != "" {
 				r.cfg.Log.Warn("local alarm", "probe", s.Probe, "detail", detail)
 				records = append(records, r.eventRecord(s.At, s.Probe, wire.EventAlarmLocal, detail))

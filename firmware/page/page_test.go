@@ -55,7 +55,10 @@ func furnished() (*watch.Watch, *[]string) {
 	w.Contact(watch.Lost, "")
 	w.SetBattery(watch.Battery{Known: true, Percent: 63.2, Volts: 3.81})
 	var resets []string
-	w.Connect(func(_ context.Context, p coldkeep.ProbeID, by string) error { resets = append(resets, by+":"+string(p)); return nil },
+	w.Connect(func(_ context.Context, p coldkeep.ProbeID, by string) error {
+		resets = append(resets, by+":"+string(p))
+		return nil
+	},
 		records{all: []wire.Record{
 			{Probe: "a", At: now.Add(-48 * time.Hour).UnixMilli(), Celsius: 1, Raw: none, Lo: none, Hi: none},
 			{Probe: "a", At: now.UnixMilli(), Celsius: 4312, Raw: 4432, Lo: 4250, Hi: 4375},

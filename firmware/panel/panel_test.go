@@ -129,7 +129,10 @@ func TestButton(t *testing.T) {
 		}
 		w := warm()
 		var resets []string
-		w.Connect(func(_ context.Context, p coldkeep.ProbeID, by string) error { resets = append(resets, by+string(p)); return nil }, nil)
+		w.Connect(func(_ context.Context, p coldkeep.ProbeID, by string) error {
+			resets = append(resets, by+string(p))
+			return nil
+		}, nil)
 		turns := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		go Button(ctx, pins.NewInput(pin, false), w, func() { turns++ }, slog.New(slog.DiscardHandler))

@@ -27,7 +27,10 @@ const DefaultDeadline = 5 * time.Second
 type Config struct {
 	Clock    coldkeep.Clock // nil is the machine's
 	Interval time.Duration  // at least a second; 0 is a minute
-	Deadline time.Duration  // of one sample, on the machine's clock; 0 is DefaultDeadline
+	// Every is how often a probe is read, when that is more often than Interval; its
+	// samples are Thin then. 0 is Interval.
+	Every    time.Duration
+	Deadline time.Duration // of one sample, on the machine's clock; 0 is DefaultDeadline
 	Scanner  Scanner
 	// Buffered tells of each probe whether it stands in a thermal buffer; nil is no.
 	// It goes into the Traits of the probe and its samples.
@@ -94,16 +97,27 @@ func New(cfg Config) (*Sampler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	grid, err := sensors.NewGrid(cfg.Clock, cfg.Interval)
+	if cfg.Every != 0 && cfg.Every < time.Second {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "sampling every %v: want at least 1s", cfg.Every)
+	}
+	grid, err := sensors.NewGrid(cfg.Clock, cfg.step(cfg.Interval))
 	if err != nil {
 		return nil, err
 	}
 	return &Sampler{cfg: cfg, grid: grid, buses: make(map[string]*bus), known: make(map[coldkeep.ProbeID]sensors.Traits)}, nil
 }
 
+// step is how often is sampled when every interval is recorded.
+func (cfg *Config) step(interval time.Duration) time.Duration {
+	if cfg.Every > 0 {
+		return min(cfg.Every, interval)
+	}
+	return interval
+}
+
 // SetInterval changes the grid from the next sample on. Less than a second is
 // ignored.
-func (s *Sampler) SetInterval(d time.Duration) { s.grid.SetInterval(d) }
+func (s *Sampler) SetInterval(d time.Duration) { s.grid.SetInterval(s.cfg.step(d)) }
 
 // SampleNow takes a round of samples now, beside the grid.
 func (s *Sampler) SampleNow() {
@@ -218,7 +232,7 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 			if ctx.Err() != nil {
 				return nil // broken off: not the probe's fault
 			}
-			sample.At, sample.Traits = at, traits[i]
+			sample.At, sample.Traits, sample.Thin = at, traits[i], s.cfg.Every > 0
 			batch = append(batch, sample)
 		}
 		s.emitting.Lock()

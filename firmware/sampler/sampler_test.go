@@ -214,3 +214,41 @@ func TestJoin(t *testing.T) {
 		t.Errorf("%v, %v", found, err)
 	}
 }
+
+// Sampling faster than is recorded: the grid is the finer one, also after the interval
+// is configured, and its samples are thin.
+func TestSamplesBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Scanner: &scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1"}}}, Every: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var times []time.Duration
+		var last time.Time
+		_ = s.Run(ctx, func(_ context.Context, b []sensors.Sample) error {
+			if !b[0].Thin {
+				t.Error("a sample is not thin")
+			}
+			times = append(times, b[0].At.Sub(last))
+			last = b[0].At
+			switch len(times) {
+			case 3:
+				s.SetInterval(5 * time.Second)
+			case 6:
+				s.SetInterval(time.Minute)
+			case 9:
+				cancel()
+			}
+			return nil
+		})
+		for i, want := range map[int]time.Duration{2: 10 * time.Second, 5: 5 * time.Second, 8: 10 * time.Second} {
+			if times[i] != want {
+				t.Errorf("sample %d came after %v, want %v", i, times[i], want)
+			}
+		}
+	})
+	if _, err := New(Config{Scanner: &scanner{}, Every: time.Millisecond}); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+		t.Errorf("%v", err)
+	}
+}

@@ -31,6 +31,10 @@ const (
 	Slots = 288
 )
 
+// late is how far behind the clock a sample that is older than the one before is, to be
+// one that came late; one that is not is of a clock that was set back.
+const late = time.Minute
+
 // Reset has the extremes of a probe, or with "" of all, reset and the event recorded.
 // by says who asked, such as "button".
 type Reset func(ctx context.Context, probe coldkeep.ProbeID, by string) error
@@ -170,6 +174,10 @@ func (w *Watch) Look(id coldkeep.ProbeID, at time.Time, value coldkeep.Temperatu
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.probe(id)
+	if at.Before(p.at) && w.clock.Now().Sub(at) > late {
+		p.widen(at, value) // a past value that came late
+		return ""
+	}
 	p.at, p.value, p.quality = at, value, q
 	p.widen(at, value)
 	detail := p.alarm.look(p.config.Local, at, value)
