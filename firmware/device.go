@@ -27,7 +27,7 @@ func newDevice(ctx context.Context, cfg Config, box *outbox.Box) (*device, error
 		return nil, err
 	}
 	d := &device{cfg: cfg, box: box, rec: rec}
-	d.src, err = cfg.Source(Start{Last: rec.last, Interval: rec.interval(), Clock: cfg.Clock, Log: cfg.Log})
+	d.src, err = cfg.Source(Start{Last: rec.last, Configured: rec.configured(), Interval: rec.interval(), Clock: cfg.Clock, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

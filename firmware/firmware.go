@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -89,6 +90,9 @@ type Tell func(ctx context.Context, probe coldkeep.ProbeID, event, detail string
 type Start struct {
 	// Last is the time of the latest recorded sample of each probe in this outbox.
 	Last map[coldkeep.ProbeID]time.Time
+	// Configured are the probes that the collector configured last: those that stand in an
+	// appliance. One of them that is not there is to be recorded as missing.
+	Configured []coldkeep.ProbeID
 	// Interval is what the collector configured last; 0 when it never did.
 	Interval time.Duration
 	Clock    coldkeep.Clock
@@ -135,6 +139,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	return dev.run(ctx)
 }
+
+// ParseBroker checks the address of a broker; see uplink.ParseBroker.
+func ParseBroker(s string) (*url.URL, error) { return uplink.ParseBroker(s) }
 
 func (cfg *Config) complete() error {
 	if !wire.ValidName(string(cfg.Site)) || !wire.ValidName(string(cfg.Agent)) {

@@ -135,6 +135,18 @@ func (r *recorder) interval() time.Duration {
 	return time.Duration(r.conf.Interval) * time.Second
 }
 
+// configured are the probes that stand in an appliance.
+func (r *recorder) configured() (out []coldkeep.ProbeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.conf.Probes {
+		if p.Appliance != "" {
+			out = append(out, p.Probe)
+		}
+	}
+	return out
+}
+
 func (r *recorder) revision() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

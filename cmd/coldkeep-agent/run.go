@@ -21,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 	"github.com/coldkeep/coldkeep/sensors/board"
+	"github.com/coldkeep/coldkeep/sensors/mqttsource"
 	"github.com/coldkeep/coldkeep/sensors/sim"
 	"github.com/coldkeep/coldkeep/sensors/trace"
 	"github.com/coldkeep/coldkeep/sensors/w1"
@@ -38,8 +39,10 @@ type runCmd struct {
 	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker, and for the registry of --claim, in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
-	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
+	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), mqtt (only those of --sensor-broker), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,mqtt,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
 	Interval time.Duration `help:"Time between samples, until the collector configures another." default:"60s" env:"COLDKEEP_INTERVAL"`
+
+	SampleEvery time.Duration `help:"Sample this often and record at each interval, with the extremes in between; 0 records every sample." default:"0s" env:"COLDKEEP_SAMPLE_EVERY"`
 
 	ExitWhenDone bool `help:"With a trace: exit once all of it is acknowledged." env:"COLDKEEP_EXIT_WHEN_DONE"`
 
@@ -57,6 +60,7 @@ type runCmd struct {
 	SimBreakdown time.Time     `help:"When the simulated compressor fails with the door ajar (RFC 3339)." placeholder:"TIME" env:"COLDKEEP_SIM_BREAKDOWN"`
 
 	aroundFlags `embed:""`
+	bringFlags  `embed:""`
 
 	IdentifyLED string `name:"identify-led" help:"LED that blinks on the identify command, such as /sys/class/leds/ACT." placeholder:"DIR" env:"COLDKEEP_IDENTIFY_LED"`
 }
@@ -78,6 +82,17 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if c.Driver == "wired" && len(c.Probe) == 0 {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
 	}
+	if c.SampleEvery != 0 && c.SampleEvery < time.Second {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--sample-every %v: want at least 1s", c.SampleEvery)}
+	}
+	if c.Driver == "mqtt" && c.SensorBroker == "" {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver mqtt needs --sensor-broker")}
+	}
+	mappings, err := c.mappings()
+	if err != nil {
+		return err
+	}
+	cfg.Report = c.Interval
 	if c.IdentifyLED != "" {
 		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
 	}
@@ -100,6 +115,9 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		cfg.Source, cfg.TimeTrust = c.sim, wire.ClockNTP
 	default:
 		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
+	}
+	if mappings != nil {
+		cfg.Source = c.withBrought(&cfg, mappings)
 	}
 	if err := c.place(ctx, &cfg); err != nil {
 		if ctx.Err() != nil {
@@ -129,7 +147,7 @@ func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
 			return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--claim: --site and --agent are given too; which of them?")}
 		}
 		cfg.Site, cfg.Agent, cfg.Broker, cfg.Username = coldkeep.SiteID(c.Site), coldkeep.AgentID(c.Agent), cmp.Or(c.Broker, defaultBroker), c.Username
-		cfg.Password, err = c.password()
+		cfg.Password, err = passwordFile("--password-file", c.PasswordFile)
 		return err
 	}
 	p, err := claim.Load(c.Data, cfg.Log)
@@ -172,19 +190,19 @@ func (c *runCmd) claim(ctx context.Context, cfg *firmware.Config) (*claim.Place,
 		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine(), Show: cfg.Watch.ShowCode})
 }
 
-// password reads the password file. Its content never leaves this process but to
-// the broker.
-func (c *runCmd) password() (string, error) {
-	if c.PasswordFile == "" {
+// passwordFile reads a password file, "" without one. Its content never leaves this
+// process but to the broker.
+func passwordFile(flag, file string) (string, error) {
+	if file == "" {
 		return "", nil
 	}
-	b, err := os.ReadFile(c.PasswordFile)
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--password-file %s cannot be read", c.PasswordFile)
+		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "%s %s cannot be read", flag, file)
 	}
 	p := strings.TrimRight(string(b), "\r\n")
 	if p == "" {
-		return "", coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--password-file %s is empty", c.PasswordFile)
+		return "", coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%s %s is empty", flag, file)
 	}
 	return p, nil
 }
@@ -239,6 +257,7 @@ func (c *runCmd) hardware(start firmware.Start, chips *board.Board) (sensors.Sou
 	wired := len(c.Probe) > 0
 	if c.Driver != "wired" {
 		bus := w1.New(c.W1Root)
+		bus.Expect(start.Configured)
 		found, err := bus.Scan(context.Background())
 		switch {
 		case err != nil && !wired:
@@ -255,8 +274,26 @@ func (c *runCmd) hardware(start firmware.Start, chips *board.Board) (sensors.Sou
 	if wired {
 		scanners = append(scanners, chips)
 	}
-	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: sampler.Join(scanners...),
+	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Every: c.SampleEvery, Scanner: sampler.Join(scanners...),
 		Buffered: c.buffered, Log: start.Log})
+}
+
+// withBrought adds the sensors of a broker in the clinic to the source, or puts them in
+// its place.
+func (c *runCmd) withBrought(cfg *firmware.Config, mappings []*mqttsource.Mapping) func(firmware.Start) (sensors.Source, error) {
+	own := cfg.Source
+	return func(start firmware.Start) (sensors.Source, error) {
+		id := fmt.Sprintf("coldkeep_%s_%s_sensors", cfg.Site, cfg.Agent)
+		brought, err := c.bring(start, id, mappings)
+		if err != nil || c.Driver == "mqtt" {
+			return brought, err
+		}
+		src, err := own(start)
+		if err != nil {
+			return nil, err
+		}
+		return sensors.Together(src, brought), nil
+	}
 }
 
 // buffered reports whether --buffered names a probe.
