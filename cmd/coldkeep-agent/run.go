@@ -38,6 +38,9 @@ type runCmd struct {
 	PasswordFile string `help:"File that holds the password." placeholder:"FILE" env:"COLDKEEP_PASSWORD_FILE"`
 	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker, and for the registry of --claim, in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
+	CertFile     string `help:"Certificate (PEM) by which this device proves itself to a TLS broker; read anew for each connection." placeholder:"FILE" env:"COLDKEEP_CERT_FILE"`
+	KeyFile      string `help:"Private key (PEM) of --cert-file." placeholder:"FILE" env:"COLDKEEP_KEY_FILE"`
+
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
 	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), mqtt (only those of --sensor-broker), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,mqtt,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
 	Interval time.Duration `help:"Time between samples, until the collector configures another." default:"60s" env:"COLDKEEP_INTERVAL"`
@@ -166,8 +169,8 @@ func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
 	if cfg.Broker == "" {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "the registry named no broker to this device: --broker is missing")}
 	}
-	if p.CA != "" && cfg.TLS == nil {
-		cfg.TLS, err = trust([]byte(p.CA), "the certificates that the registry gave")
+	if p.CA != "" && c.CAFile == "" {
+		cfg.TLS, err = c.trust([]byte(p.CA), "the certificates that the registry gave")
 	}
 	return err
 }
@@ -207,25 +210,47 @@ func passwordFile(flag, file string) (string, error) {
 	return p, nil
 }
 
+// tls is what the command line says of TLS, nil for nothing.
 func (c *runCmd) tls() (*tls.Config, error) {
-	if c.CAFile == "" {
-		return nil, nil
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return nil, usageError{coldkeep.Errorf(coldkeep.EINVALID, "--cert-file and --key-file belong together")}
 	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
+	if c.CertFile != "" {
+		if _, err := c.certificate(nil); err != nil {
+			return nil, err
+		}
 	}
-	return trust(pem, "--ca-file "+c.CAFile)
+	switch {
+	case c.CAFile != "":
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
+		}
+		return c.trust(pem, "--ca-file "+c.CAFile)
+	case c.CertFile != "":
+		return &tls.Config{GetClientCertificate: c.certificate, MinVersion: tls.VersionTLS12}, nil
+	}
+	return nil, nil
 }
 
 // trust makes a TLS configuration that trusts the certificates of a text and no
 // others.
-func trust(pem []byte, where string) (*tls.Config, error) {
+func (c *runCmd) trust(pem []byte, where string) (*tls.Config, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%s: no certificate in PEM", where)
 	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if c.CertFile != "" {
+		cfg.GetClientCertificate = c.certificate
+	}
+	return cfg, nil
+}
+
+// certificate reads the device's certificate, which is renewed while the device runs.
+func (c *runCmd) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	return &cert, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--cert-file %s with --key-file %s cannot be used: %v", c.CertFile, c.KeyFile, err)
 }
 
 // interval is the collector's when it configured one.
