@@ -38,8 +38,8 @@ type runCmd struct {
 	PasswordFile string `help:"File that holds the password." placeholder:"FILE" env:"COLDKEEP_PASSWORD_FILE"`
 	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker, and for the registry of --claim, in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
-	CertFile     string `help:"Certificate (PEM) by which this device proves itself to a TLS broker; read anew for each connection." placeholder:"FILE" env:"COLDKEEP_CERT_FILE"`
-	KeyFile      string `help:"Private key (PEM) of --cert-file." placeholder:"FILE" env:"COLDKEEP_KEY_FILE"`
+	CertFile string `help:"Certificate (PEM) by which this device proves itself to a TLS broker; read anew for each connection." placeholder:"FILE" env:"COLDKEEP_CERT_FILE"`
+	KeyFile  string `help:"Private key (PEM) of --cert-file." placeholder:"FILE" env:"COLDKEEP_KEY_FILE"`
 
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
 	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), mqtt (only those of --sensor-broker), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,mqtt,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
