@@ -11,6 +11,7 @@ import (
 // and in security updates.
 var forbidden = []struct{ prefix, why string }{
 	{"github.com/gin-gonic/gin", "the local page is a few handlers of net/http"},
+	{"github.com/alecthomas/kong", "it calls methods by name, for which the linker keeps all methods of all types; see options.go"},
 	{"go.opentelemetry.io", "the agent sends no traces"},
 	{"github.com/jackc/pgx", "PostgreSQL is the centre's"},
 	{"github.com/influxdata", "the agent's only store is its outbox; readings reach InfluxDB through the collector"},
