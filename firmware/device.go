@@ -91,6 +91,9 @@ func (d *device) status() wire.Status {
 	if why := d.rec.refusal(); why != "" {
 		st.Health["cfg_refused"] = why
 	}
+	if s, ok := d.src.(interface{ Late() time.Duration }); ok {
+		st.Health["late_ms"] = s.Late().Milliseconds()
+	}
 	if s, ok := d.src.(interface{ Probes() []sensors.Info }); ok {
 		for _, p := range s.Probes() {
 			st.Probes = append(st.Probes, wire.ProbeInfo{Probe: p.Probe, Kind: p.Kind, Bus: p.Bus})

@@ -68,6 +68,16 @@ func (t *together) SampleNow() {
 	}
 }
 
+// Late is the largest of those that know by how much they were late.
+func (t *together) Late() (late time.Duration) {
+	for _, s := range t.sources {
+		if s, ok := s.(interface{ Late() time.Duration }); ok {
+			late = max(late, s.Late())
+		}
+	}
+	return late
+}
+
 // Probes describes the probes of all.
 func (t *together) Probes() (out []Info) {
 	for _, s := range t.sources {

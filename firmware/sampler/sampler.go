@@ -65,9 +65,10 @@ type Sampler struct {
 	grid  *sensors.Grid
 	asked atomic.Bool // a round beside the grid
 
-	mu    sync.Mutex // guards buses and infos
+	mu    sync.Mutex // guards what follows
 	buses map[string]*bus
 	infos []sensors.Info
+	late  time.Duration // see Late
 	known map[coldkeep.ProbeID]sensors.Traits
 
 	emitting sync.Mutex // one emit at a time
@@ -77,8 +78,13 @@ type Sampler struct {
 type bus struct {
 	name   string
 	probes []sensors.Probe
-	round  chan struct{} // asks for a round; full while one is under way
+	round  chan round    // asks for a round; full while one is under way
 	stuck  chan struct{} // closed when the read that overran its deadline is back
+}
+
+// round is one look at all probes.
+type round struct {
+	planned time.Time // the point of the grid; zero for a round beside it
 }
 
 var _ sensors.Source = (*Sampler)(nil)
@@ -125,6 +131,18 @@ func (s *Sampler) SampleNow() {
 	s.grid.Wake()
 }
 
+// Late is by how much, at the most, a round has begun after its point of the grid. The
+// probes of a bus are read one after the other, each within Deadline, and every sample
+// carries the time at which it was really taken.
+func (s *Sampler) Late() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.late
+}
+
+// clockSet is from which lateness on it was the clock that moved, not the round.
+const clockSet = 10 * time.Minute
+
 // Probes describes the probes seen so far.
 func (s *Sampler) Probes() []sensors.Info {
 	s.mu.Lock()
@@ -149,8 +167,11 @@ func (s *Sampler) Run(ctx context.Context, emit sensors.Emit) error {
 	for {
 		woken := s.grid.Woken()
 		now := s.cfg.Clock.Now()
-		if asked := s.asked.Swap(false); asked || !now.Before(next) {
-			s.round(ctx, start)
+		switch asked := s.asked.Swap(false); {
+		case asked:
+			s.round(ctx, round{}, start)
+		case !now.Before(next):
+			s.round(ctx, round{planned: next}, start)
 		}
 		next = s.grid.After(now)
 		if err := s.grid.Wait(ctx, next, woken); err != nil {
@@ -160,7 +181,7 @@ func (s *Sampler) Run(ctx context.Context, emit sensors.Emit) error {
 }
 
 // round scans, and asks every bus for its samples.
-func (s *Sampler) round(ctx context.Context, start func(*bus)) {
+func (s *Sampler) round(ctx context.Context, r round, start func(*bus)) {
 	found, err := s.cfg.Scanner.Scan(ctx)
 	if err != nil {
 		// The probes known so far are still asked, and answer for themselves.
@@ -173,7 +194,7 @@ func (s *Sampler) round(ctx context.Context, start func(*bus)) {
 	}
 	for _, b := range s.buses {
 		select {
-		case b.round <- struct{}{}:
+		case b.round <- r:
 		default:
 			s.cfg.Log.Warn("bus is still busy with the round before; this one is left out", "bus", b.name)
 		}
@@ -196,7 +217,7 @@ func (s *Sampler) add(p sensors.Probe, start func(*bus)) {
 	}
 	b, ok := s.buses[info.Bus]
 	if !ok {
-		b = &bus{name: info.Bus, round: make(chan struct{}, 1)}
+		b = &bus{name: info.Bus, round: make(chan round, 1)}
 		s.buses[info.Bus] = b
 		start(b)
 	}
@@ -213,12 +234,16 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 		}
 	}()
 	for {
+		var r round
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b.round:
+		case r = <-b.round:
 		}
 		s.mu.Lock()
+		if late := s.cfg.Clock.Now().Sub(r.planned); !r.planned.IsZero() && late < clockSet {
+			s.late = max(s.late, late)
+		}
 		probes := append([]sensors.Probe(nil), b.probes...)
 		traits := make([]sensors.Traits, len(probes))
 		for i, p := range probes {
@@ -232,7 +257,7 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 			if ctx.Err() != nil {
 				return nil // broken off: not the probe's fault
 			}
-			sample.At, sample.Traits, sample.Thin = at, traits[i], s.cfg.Every > 0
+			sample.At, sample.Traits, sample.Thin = at, traits[i], s.cfg.Every > 0 && !r.planned.IsZero()
 			batch = append(batch, sample)
 		}
 		s.emitting.Lock()
