@@ -55,7 +55,7 @@ func TestThinPromise(t *testing.T) {
 		gotLo, gotHi := none, none
 		widen := func(lo, hi *coldkeep.Temperature, c coldkeep.Temperature) {
 			if c.Known() {
-				if *lo = min(*lo, c); !(*hi).Known() {
+				if *lo = min(*lo, c); !hi.Known() {
 					*lo = c
 				}
 				*hi = max(*hi, c)
