@@ -96,8 +96,11 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	cfg.Report = c.Interval
-	if c.IdentifyLED != "" {
-		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
+	cfg.Identify = func() {
+		cfg.Watch.Identify()
+		if c.IdentifyLED != "" {
+			go blink(ctx, log, c.IdentifyLED)
+		}
 	}
 	chips, err := newBoard(c.Probe, log)
 	if err != nil {

@@ -179,6 +179,9 @@ func Page(s watch.Snapshot, page int) Text {
 	if s.Code != "" {
 		return Text{Head: "Add this device:", Large: s.Code, Lines: [2]string{"type the code in", "the registry"}}
 	}
+	if s.Named {
+		return Text{Head: s.Place, Large: "this one", Lines: [2]string{"somebody asks for", "this device"}, Alarm: true}
+	}
 	pages := len(s.Probes)
 	if len(s.Holds) > 0 {
 		pages++

@@ -104,6 +104,13 @@ func TestSignals(t *testing.T) {
 		}
 		w.Look("a", time.Now(), 4000, "")
 		is("over", "0s:0 ", "")
+		w.Identify()
+		time.Sleep(2*time.Second - 1)
+		is("which one", "0s:1 500ms:0 1s:1 1.5s:0 ", "")
+		time.Sleep(watch.IdentifyFor + recheck)
+		led.take()
+		time.Sleep(time.Minute)
+		is("found", "", "")
 		w.Look("a", time.Now(), 9000, "")
 		synctest.Wait()
 		cancel()
@@ -183,7 +190,7 @@ func TestPages(t *testing.T) {
 		s    watch.Snapshot
 		page int
 	}{
-		"claim": {watch.Snapshot{Code: "ABCD-2345"}, 0}, "none": {watch.Snapshot{Place: "clinic/pi"}, 3},
+		"claim": {watch.Snapshot{Code: "ABCD-2345"}, 0}, "which": {watch.Snapshot{Place: "clinic/pi", Named: true, Probes: []watch.Probe{fridge}}, 0}, "none": {watch.Snapshot{Place: "clinic/pi"}, 3},
 		"fridge": {on(fridge), 0}, "alarm": {on(alarm), 0}, "hushed": {hushed, 0}, "missing": {on(broken), 0},
 		"ultra-cold": {on(cold), 0}, "door": {door, 0}, "battery": {lost, 5}, "holds": {held, 1},
 	} {
@@ -194,7 +201,7 @@ func TestPages(t *testing.T) {
 			d.show(t.Context(), Text{Head: "before", Large: "before"})
 			d.show(t.Context(), Page(c.s, c.page))
 			got := model.Picture()
-			if !model.On || model.Contrast != contrast || model.Inverted != strings.HasPrefix(name, "alarm") && name != "hushed" {
+			if !model.On || model.Contrast != contrast || model.Inverted != (name == "alarm" || name == "hushed" || name == "which") {
 				t.Errorf("on %v, contrast %v, inverted %v", model.On, model.Contrast, model.Inverted)
 			}
 			file := filepath.Join("testdata", name+".txt")

@@ -30,7 +30,7 @@ type Signals struct {
 }
 
 // Run shows and sounds the local alarm until ctx ends, and leaves both off. While an
-// alarm is hushed the light stays on.
+// alarm is hushed the light stays on; it blinks also to show which device this is.
 func (s Signals) Run(ctx context.Context, w *watch.Watch) {
 	told := make(map[string]bool)
 	set := func(led, buzzer bool) { s.set(told, led, buzzer) }
@@ -38,12 +38,12 @@ func (s Signals) Run(ctx context.Context, w *watch.Watch) {
 	for step := 0; ; step++ {
 		changed := w.Changed()
 		on, aloud := w.Alarming()
-		switch {
-		case !on:
+		switch named := w.Identifying(); {
+		case !on && !named:
 			set(false, false)
 			step = -1
-		case aloud:
-			set(step%2 == 0, step%buzzOne == 0)
+		case aloud || named:
+			set(step%2 == 0, aloud && step%buzzOne == 0)
 			if (coldkeep.RealClock{}).Sleep(ctx, beat) != nil {
 				return
 			}

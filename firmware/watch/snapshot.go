@@ -20,6 +20,7 @@ type Snapshot struct {
 	Config  int64 // revision of the configuration, from which limits and holds are
 	On      bool  // a local alarm is on
 	Hushed  bool  // and silenced
+	Named   bool  // the device is to show which it is
 }
 
 // Probe is one probe in a Snapshot.
@@ -75,6 +76,7 @@ func (w *Watch) Snapshot() Snapshot {
 		s.Probes = append(s.Probes, v)
 	}
 	s.Hushed = s.On && now.Before(w.hushed)
+	s.Named = now.Before(w.named)
 	return s
 }
 

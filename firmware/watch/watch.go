@@ -25,11 +25,30 @@ import (
 // stays on, and an alarm that begins meanwhile sounds.
 const HushFor = 15 * time.Minute
 
+// IdentifyFor is how long the device shows which it is: long enough to walk along a row
+// of fridges.
+const IdentifyFor = 30 * time.Second
+
 // The history is the coldest and the warmest of each five minutes of a day.
 const (
 	Slot  = 5 * time.Minute
 	Slots = 288
 )
+
+// Identify has the device show which it is for IdentifyFor.
+func (w *Watch) Identify() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.named = w.clock.Now().Add(IdentifyFor)
+	w.notify()
+}
+
+// Identifying reports whether the device is to show which it is.
+func (w *Watch) Identifying() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock.Now().Before(w.named)
+}
 
 // late is how far behind the clock a sample that is older than the one before is, to be
 // one that came late; one that is not is of a clock that was set back.
@@ -57,6 +76,7 @@ type Watch struct {
 	code    string
 	place   string
 	hushed  time.Time // until when
+	named   time.Time // until when it shows which it is
 	mains   State
 	doors   map[coldkeep.ProbeID]State
 	battery Battery
