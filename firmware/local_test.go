@@ -97,3 +97,18 @@ func TestLocalAlarmNeedsNoNetwork(t *testing.T) {
 	}
 	a.end(t)
 }
+
+// The command identify reaches what shows the device.
+func TestIdentify(t *testing.T) {
+	c := collectortest.Start(t, "clinic", "pi", secret)
+	w := watch.New(nil)
+	a := run(t, c, t.TempDir(), func(cfg *Config) { cfg.Watch, cfg.Identify = w, w.Identify })
+	c.Await("a birth", func(v *collectortest.View) bool { return v.Status != nil && v.Status.Online })
+	changed := w.Changed()
+	c.Send(wire.LeafCommand, false, wire.Command{V: 1, Cmd: wire.CommandIdentify})
+	<-changed
+	if !w.Identifying() || !w.Snapshot().Named {
+		t.Error("it does not show which it is")
+	}
+	a.end(t)
+}
