@@ -55,6 +55,8 @@ func (d *device) run(ctx context.Context) error {
 	}()
 	defer func() { stop(); <-linkDone }()
 
+	after := d.lookAfter(ctx)
+	defer func() { stop(); <-after }()
 	d.rec.connect(ctx)
 	if err := d.rec.event(ctx, "", wire.EventBoot, d.cfg.Version); err != nil {
 		return ended(ctx, err)
@@ -136,6 +138,12 @@ func (d *device) command(c wire.Command) {
 		if d.cfg.Identify != nil {
 			d.cfg.Identify()
 		}
+	case wire.CommandUpdate:
+		if d.cfg.Update == nil {
+			d.cfg.Log.Info("update: this device is told by nobody where new versions are")
+			return
+		}
+		d.cfg.Update()
 	default:
 		d.cfg.Log.Warn("command is not known to this version", "cmd", c.Cmd, "version", d.cfg.Version)
 	}

@@ -71,6 +71,19 @@ type Config struct {
 	// error is that of the outbox, and theirs to try again.
 	Inputs []Input
 
+	// Alive hears, every AliveEvery, that the source goes on and the outbox answers; while
+	// one of them does not it hears nothing. nil is nobody.
+	Alive      func()
+	AliveEvery time.Duration
+
+	// Healthy hears, once in a run, that the collector has acknowledged a reading of it;
+	// it must not block for long. nil is nobody.
+	Healthy func()
+
+	// Update looks for a new release of the program, on the collector's command; it must
+	// not block. nil leaves it to the log.
+	Update func()
+
 	// ExitWhenDone makes Run return nil once the source has ended and everything is
 	// acknowledged. Otherwise Run goes on delivering until ctx ends.
 	ExitWhenDone bool

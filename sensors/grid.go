@@ -37,6 +37,13 @@ func (g *Grid) SetInterval(d time.Duration) {
 	}
 }
 
+// Interval returns the time between two points.
+func (g *Grid) Interval() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.interval
+}
+
 // Wake ends all waiting early.
 func (g *Grid) Wake() {
 	g.mu.Lock()

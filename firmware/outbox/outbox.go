@@ -326,6 +326,13 @@ func (b *Box) SaveSettings(ctx context.Context, v []byte) error {
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.SaveSettings", "%s cannot be written", b.cfg.Path)
 }
 
+// Ping asks the file something, to see whether it answers.
+func (b *Box) Ping(ctx context.Context) error {
+	var last int64
+	err := b.db.QueryRowContext(ctx, `SELECT last FROM book`).Scan(&last)
+	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Ping", "%s does not answer", b.cfg.Path)
+}
+
 // Close closes the file.
 func (b *Box) Close() error { return b.db.Close() }
 

@@ -72,6 +72,9 @@ type Sampler struct {
 	known map[coldkeep.ProbeID]sensors.Traits
 
 	emitting sync.Mutex // one emit at a time
+
+	made time.Time    // on the machine's clock, with its monotonic part
+	beat atomic.Int64 // nanoseconds after made at which sampling was last seen to go on
 }
 
 // bus is a set of wires; its probes are read one after the other.
@@ -110,7 +113,7 @@ func New(cfg Config) (*Sampler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sampler{cfg: cfg, grid: grid, buses: make(map[string]*bus), known: make(map[coldkeep.ProbeID]sensors.Traits)}, nil
+	return &Sampler{cfg: cfg, grid: grid, made: time.Now(), buses: make(map[string]*bus), known: make(map[coldkeep.ProbeID]sensors.Traits)}, nil
 }
 
 // step is how often is sampled when every interval is recorded.
@@ -142,6 +145,15 @@ func (s *Sampler) Late() time.Duration {
 
 // clockSet is from which lateness on it was the clock that moved, not the round.
 const clockSet = 10 * time.Minute
+
+// Alive reports whether sampling goes on: not two intervals and two minutes ago a round
+// of samples was recorded, or, while there is no probe, looked for in vain. It goes by
+// the monotonic clock, so that a leap of the wall clock is no standstill.
+func (s *Sampler) Alive() bool {
+	return time.Since(s.made)-time.Duration(s.beat.Load()) <= 2*s.grid.Interval()+2*time.Minute
+}
+
+func (s *Sampler) goesOn() { s.beat.Store(int64(time.Since(s.made))) }
 
 // Probes describes the probes seen so far.
 func (s *Sampler) Probes() []sensors.Info {
@@ -191,6 +203,9 @@ func (s *Sampler) round(ctx context.Context, r round, start func(*bus)) {
 	defer s.mu.Unlock()
 	for _, p := range found {
 		s.add(p, start)
+	}
+	if len(s.buses) == 0 {
+		s.goesOn()
 	}
 	for _, b := range s.buses {
 		select {
@@ -266,6 +281,7 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 		if err != nil {
 			return err
 		}
+		s.goesOn()
 	}
 }
 

@@ -284,3 +284,41 @@ func (s *slowScanner) Scan(ctx context.Context) ([]sensors.Probe, error) {
 	}
 	return s.scanner.Scan(ctx)
 }
+
+// It is alive while rounds are recorded, or looked for in vain; and not while the
+// outbox takes nothing.
+func TestAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := &scanner{}
+		s := sampler(t, sc)
+		full, room := false, make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- s.Run(ctx, func(context.Context, []sensors.Sample) error {
+				if full {
+					<-room
+				}
+				return nil
+			})
+		}()
+		look := func(after time.Duration, want bool, what string) {
+			t.Helper()
+			<-time.After(after) // bubble time
+			if got := s.Alive(); got != want {
+				t.Errorf("%s: alive %v", what, got)
+			}
+		}
+		look(30*time.Minute, true, "no probe")
+		sc.set(&probe{id: "a", bus: "1"})
+		look(30*time.Minute, true, "a probe")
+		full = true
+		look(2*time.Minute, true, "a write takes long")
+		look(10*time.Minute, false, "a write hangs")
+		full = false
+		close(room)
+		look(2*time.Minute, true, "it is back")
+		stop()
+		<-done
+	})
+}
