@@ -56,6 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	var run runCmd
 	var probes probesCmd
+	var launch launchCmd
+	var update updateCmd
 	log := func() *slog.Logger { return logger(&c, stderr) }
 	line := commandLine{
 		about:  "Reads temperature probes, keeps every reading on disk, and delivers them to the Coldkeep collector over MQTT.",
@@ -63,6 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		commands: []command{
 			{"run", "Read probes and deliver their readings (the default).", &run, func() error { return run.Run(ctx, log()) }},
 			{"probes", "List the probes that are there, on 1-Wire and the I2C buses, with their values, as JSON Lines.", &probes, func() error { return probes.Run(ctx, stdout, log()) }},
+			{"launch", "Start the version of the agent that is to run: the service does.", &launch, func() error { return launch.Run(ctx, log()) }},
+			{"update", "Look for a new version, and install it beside the one that runs.", &update, func() error { return update.Run(ctx, log(), stdout) }},
 			{"version", "Print the version.", &versionCmd{}, func() error { return versionCmd{}.Run(stdout) }},
 		},
 	}

@@ -282,7 +282,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"probes", "--help"}, {"version"}} {
+	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"probes", "--help"}, {"version"}, {"launch", "--help"}, {"update", "--help"}} {
 		code, stdout, stderr := call(t, args...)
 		if code != 0 || stdout == "" || stderr != "" {
 			t.Errorf("%v: exit %d, %q, %q", args, code, stdout, stderr)

@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/firmware/claim"
 	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/sampler"
+	"github.com/coldkeep/coldkeep/firmware/systemd"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 	"github.com/coldkeep/coldkeep/sensors/board"
@@ -64,6 +65,8 @@ type runCmd struct {
 
 	aroundFlags `embed:""`
 	bringFlags  `embed:""`
+
+	Updates releases `embed:""`
 
 	IdentifyLED string `name:"identify-led" help:"LED that blinks on the identify command, such as /sys/class/leds/ACT." placeholder:"DIR" env:"COLDKEEP_IDENTIFY_LED"`
 }
@@ -125,13 +128,20 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if mappings != nil {
 		cfg.Source = c.withBrought(&cfg, mappings)
 	}
-	if err := c.place(ctx, &cfg); err != nil {
+	tell(log, systemd.Ready) // also a device that waits to be claimed is up
+	if err := lively(log, func() error { return c.place(ctx, &cfg) }); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before anybody claimed it
 		}
 		return err
 	}
 	cfg.Watch.SetPlace(string(cfg.Site) + "/" + string(cfg.Agent))
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := c.attend(ctx, &cfg, stop); err != nil {
+		return err
+	}
 	log.Info("agent starts", "site", cfg.Site, "agent", cfg.Agent, "driver", c.Driver, "data", c.Data, "version", cfg.Version)
 	if err := firmware.Run(ctx, cfg); err != nil {
 		return asUsage(err)
