@@ -65,8 +65,8 @@ if [ -f "$ROOT/etc/default/fake-hwclock" ]; then
 	echo 'FILE=/var/lib/coldkeep-system/fake-hwclock.data' >> "$ROOT/etc/default/fake-hwclock"
 fi
 
-# 5. The last line first run is asked for: without it, and with a read-only root.
-sed -e 's| systemd\.[^ ]*||g' -e 's| rw\b||g' "$BOOT/cmdline.txt" | awk 'NR == 1 { print $0 " ro fsck.repair=yes panic=10" }' > "$BOOT/cmdline.new"
+# 5. The kernel is not told to run this any more, and to mount the root read-only.
+sed -e 's| systemd\.[^ ]*||g' -e 's| r[ow]\b||g' -e 's| fsck\.repair=[^ ]*||g' -e 's| panic=[^ ]*||g' "$BOOT/cmdline.txt" | awk 'NR == 1 { print $0 " ro fsck.repair=yes panic=10" }' > "$BOOT/cmdline.new"
 sync
 mv "$BOOT/cmdline.new" "$BOOT/cmdline.txt"
 sync
