@@ -116,6 +116,9 @@ type Tx interface {
 	DeleteAccountKey(ctx context.Context, account, fingerprint string) error
 	PutDevice(ctx context.Context, d coldkeep.Device, at time.Time) error
 	SetDeviceKey(ctx context.Context, site coldkeep.SiteID, agent coldkeep.AgentID, key string) error
+	// MoveProbes has what stands now under one device stand under another from at on, with
+	// the certificates of its probes, and says how many probes that were.
+	MoveProbes(ctx context.Context, site coldkeep.SiteID, from, to coldkeep.AgentID, at time.Time) (int, error)
 	InsertClaim(ctx context.Context, c Claim) (isNew bool, err error)
 	DecideClaim(ctx context.Context, c Claim) error // ECONFLICT when it has been decided
 	DeleteClaims(ctx context.Context, before time.Time) error

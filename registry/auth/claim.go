@@ -202,28 +202,33 @@ func (s *Service) AcceptClaim(ctx context.Context, by Principal, code string, si
 	if err := by.Require(ManageUnits, site); err != nil {
 		return err
 	}
+	return s.decideClaim(ctx, by, code, func(tx Tx, c *Claim) error {
+		return s.letIn(ctx, tx, by, c, site, agent, replace)
+	})
+}
+
+// letIn gives a claim's device its account.
+func (s *Service) letIn(ctx context.Context, tx Tx, by Principal, c *Claim, site coldkeep.SiteID, agent coldkeep.AgentID, replace bool) error {
 	if !validName(string(agent), "") {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Device: want letters a to z, digits and -, at most 64.")
 	}
-	return s.decideClaim(ctx, by, code, func(tx Tx, c *Claim) error {
-		if _, err := tx.Site(ctx, site); err != nil {
-			return err
-		}
-		what := "device.accept"
-		switch d, err := tx.Device(ctx, site, agent); {
-		case err == nil && !d.Revoked && !replace:
-			return coldkeep.Errorf(coldkeep.ECONFLICT, "Device %s/%s has an account. Choose another name, or replace it.", site, agent)
-		case err == nil && !d.Revoked:
-			what = "device.replace"
-		case err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND:
-			return err
-		}
-		c.State, c.Site, c.Agent = ClaimAccepted, site, agent
-		if err := s.changeDevice(ctx, tx, by, coldkeep.Device{Site: site, Agent: agent, SecretSHA256: c.SecretSHA256}, what); err != nil {
-			return err
-		}
-		return tx.SetDeviceKey(ctx, site, agent, c.PublicKey)
-	})
+	if _, err := tx.Site(ctx, site); err != nil {
+		return err
+	}
+	what := "device.accept"
+	switch d, err := tx.Device(ctx, site, agent); {
+	case err == nil && !d.Revoked && !replace:
+		return coldkeep.Errorf(coldkeep.ECONFLICT, "Device %s/%s has an account. Choose another name, or replace it.", site, agent)
+	case err == nil && !d.Revoked:
+		what = "device.replace"
+	case err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND:
+		return err
+	}
+	c.State, c.Site, c.Agent = ClaimAccepted, site, agent
+	if err := s.changeDevice(ctx, tx, by, coldkeep.Device{Site: site, Agent: agent, SecretSHA256: c.SecretSHA256}, what); err != nil {
+		return err
+	}
+	return tx.SetDeviceKey(ctx, site, agent, c.PublicKey)
 }
 
 // RefuseClaim turns a device away. EFORBIDDEN when by may manage units nowhere; else as

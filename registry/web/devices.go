@@ -171,7 +171,16 @@ func (s *server) acceptClaim(c *gin.Context) {
 	if err == nil {
 		back += "?code=" + code
 		site, agent := coldkeep.SiteID(c.PostForm("site")), coldkeep.AgentID(strings.TrimSpace(c.PostForm("agent")))
-		if err = s.Auth.AcceptClaim(c.Request.Context(), principal(c), code, site, agent, c.PostForm("replace") == "yes"); err == nil {
+		old := coldkeep.AgentID(c.PostForm("replaces"))
+		if agent == "" {
+			agent = old
+		}
+		if old != "" {
+			err = s.Auth.AcceptInPlaceOf(c.Request.Context(), principal(c), code, site, agent, old)
+		} else {
+			err = s.Auth.AcceptClaim(c.Request.Context(), principal(c), code, site, agent, false)
+		}
+		if err == nil {
 			back = "/devices#" + deviceAnchor(string(site)+"/"+string(agent))
 		}
 	}

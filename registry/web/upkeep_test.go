@@ -163,6 +163,19 @@ func TestDevices(t *testing.T) {
 	b.post("/devices/claims/refuse", url.Values{"code": {"ABCD-2345"}})
 	b.page("/devices", "has decided already: accepted")
 	b.page("/trail", "device.accept")
+
+	// The Pi dies. Another one takes its place, and with the name left empty its name.
+	next := auth.SHA256("secret-of-the-next-device")
+	_, err = s.auth.Claim(t.Context(), auth.NewClaim{V: 1, Code: "WXYZ-6789", PublicKey: base64.RawURLEncoding.EncodeToString(key.Public().(ed25519.PublicKey)), SecretSHA256: next,
+		Signature: base64.RawURLEncoding.EncodeToString(ed25519.Sign(key, []byte("coldkeep/claim/1|WXYZ-6789|"+next)))})
+	s.must(err)
+	b.page("/devices?code=WXYZ-6789", "In the place of", "pi-9")
+	r = b.post("/devices/claims/accept", url.Values{"code": {"WXYZ-6789"}, "site": {"lakeside"}, "agent": {""}, "replaces": {"pi-9"}})
+	if r.status != 303 || r.header.Get("Location") != "/devices#device-lakeside-pi-9" {
+		t.Fatalf("%d %s", r.status, r.header.Get("Location"))
+	}
+	b.page("/trail", "device.replace")
+	b.page("/units/lakeside-fridge", "lakeside/pi-9/28-1 air")
 }
 
 // What a form was refused for is put right in the form as it was filled in, wherever it
