@@ -230,12 +230,12 @@ func (c *updateCmd) Run(ctx context.Context, log *slog.Logger, stdout io.Writer)
 	return nil
 }
 
-// launchCmd is `coldkeep-agent launch`, which the service starts.
+// launchCmd is `coldkeep-agent launch`, which the service starts. What it starts reads
+// the same environment.
 type launchCmd struct {
 	Data          string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
 	ConfirmWithin time.Duration `help:"How long a new version has to get a reading acknowledged before the one before it is started again." default:"20m" env:"COLDKEEP_CONFIRM_WITHIN"`
 	Updates       releases      `embed:""`
-	Args          []string      `arg:"" optional:"" passthrough:"" help:"Command and flags of the agent that is started; run unless given."`
 }
 
 // Run starts what is to run, and becomes it.
@@ -249,13 +249,6 @@ func (c *launchCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "the path of this program is not known")
 	}
-	args := c.Args
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		args = []string{"run"}
-	}
-	l := &update.Launcher{Slots: slots, Own: own, Args: args, Env: append(os.Environ(), factoryEnv+"="+programVersion()), ConfirmWithin: c.ConfirmWithin}
+	l := &update.Launcher{Slots: slots, Own: own, Args: []string{"run"}, Env: append(os.Environ(), factoryEnv+"="+programVersion()), ConfirmWithin: c.ConfirmWithin}
 	return l.Run(ctx)
 }

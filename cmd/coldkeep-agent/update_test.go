@@ -90,8 +90,8 @@ func TestUpdateOverTheAir(t *testing.T) {
 	data := t.TempDir()
 	keys := write(t, "update.pub", "# the release key\n"+wire.EncodeKey(releaseKey.Public().(ed25519.PublicKey))+"\n")
 	flags := []string{"--data", data, "--update-url", s.URL + "/manifest", "--update-keys", keys}
-	args := append([]string{"launch", "--data", data, "--update-keys", keys, "--confirm-within", "1m", "run"}, append(flags,
-		"--site", "clinic", "--agent", "pi", "--broker", c.URL(), "--password-file", write(t, "password", secret), "--driver", "sim", "--interval", "1s")...)
+	env := append(os.Environ(), "COLDKEEP_DATA="+data, "COLDKEEP_UPDATE_URL="+s.URL+"/manifest", "COLDKEEP_UPDATE_KEYS="+keys, "COLDKEEP_CONFIRM_WITHIN=1m",
+		"COLDKEEP_SITE=clinic", "COLDKEEP_AGENT=pi", "COLDKEEP_BROKER="+c.URL(), "COLDKEEP_PASSWORD_FILE="+write(t, "password", secret), "COLDKEEP_DRIVER=sim", "COLDKEEP_INTERVAL=1s")
 
 	// This is the service manager: what ends is started again.
 	var log bytes.Buffer
@@ -102,7 +102,8 @@ func TestUpdateOverTheAir(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 20 {
-			cmd := exec.Command(own, args...)
+			cmd := exec.Command(own, "launch")
+			cmd.Env = env
 			var out bytes.Buffer
 			cmd.Stderr = &out
 			mu.Lock()
