@@ -199,7 +199,12 @@ func (b *bench) day(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.end()
+	ended := false
+	defer func() {
+		if !ended {
+			p.end()
+		}
+	}()
 	want := int64(b.minutes * probes)
 	if err := c.until(ctx, time.Duration(float64(b.minutes)/b.pace)*time.Second+time.Minute, func() bool { return c.acked >= want }); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, p.log.String())
@@ -208,6 +213,8 @@ func (b *bench) day(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	ended = true
+	p.end() // which brings the log into the file
 	perDay := float64(u.written) * 1440 / float64(b.minutes)
 	return []row{
 		{"8 probes a minute apart: written to disk a day", megabytes(int64(perDay)), fmt.Sprintf("≤ %.0f MB", goalDay)},

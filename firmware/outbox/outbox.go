@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -76,6 +77,7 @@ type Box struct {
 
 	mu      sync.Mutex
 	place   place
+	closed  bool
 	pruned  time.Time // when delivered records were last looked through
 	changed chan struct{}
 }
@@ -229,13 +231,17 @@ func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, r
 	if err := stand.write(ctx, tx); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE book SET last = $1, head = $2, sealed = $3, sealed_t = $4`, p.Last, p.head[:], p.sealed.seq, p.sealed.at)
+	_, err = tx.ExecContext(ctx, `UPDATE book SET last = $1, head = $2, sealed = $3, sealed_t = $4, acked = $5`, p.Last, p.head[:], p.sealed.seq, p.sealed.at, p.Acked)
 	return err
 }
 
 // Ack notes that every record of the epoch up to seq is delivered. An
 // acknowledgement of another epoch, and one that is lower than what is known,
 // changes nothing. One beyond the last record is ECONFLICT: see Renumber.
+//
+// It is written with the next Append, or by Close: a commit of its own would be a third
+// of all that is written to the card. A book that is cut off in between sends again what
+// was delivered since, which the collector knows by its numbers.
 func (b *Box) Ack(ctx context.Context, epoch string, seq int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -244,9 +250,6 @@ func (b *Box) Ack(ctx context.Context, epoch string, seq int64) error {
 		return nil
 	case seq > b.place.Last:
 		return coldkeep.Errorf(coldkeep.ECONFLICT, "acknowledged up to %d of epoch %s, whose last record here is %d", seq, epoch, b.place.Last)
-	}
-	if _, err := b.db.ExecContext(ctx, `UPDATE book SET acked = $1`, seq); err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Ack", "%s: the acknowledgement cannot be written", b.cfg.Path)
 	}
 	b.place.Acked = seq
 	b.notify()
@@ -333,8 +336,17 @@ func (b *Box) Ping(ctx context.Context) error {
 	return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Ping", "%s does not answer", b.cfg.Path)
 }
 
-// Close closes the file.
-func (b *Box) Close() error { return b.db.Close() }
+// Close writes the latest acknowledgement and closes the file. Twice is no harm.
+func (b *Box) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	_, err := b.db.Exec(`UPDATE book SET acked = $1 WHERE epoch = $2 AND acked < $1`, b.place.Acked, b.place.Epoch)
+	return coldkeep.Wrap(errors.Join(err, b.db.Close()), coldkeep.EUNAVAILABLE, "outbox.Close", "%s cannot be closed well", b.cfg.Path)
+}
 
 func (b *Box) tx(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := b.db.BeginTx(ctx, nil)
