@@ -61,6 +61,11 @@ func (d *device) run(ctx context.Context) error {
 	if err := d.rec.event(ctx, "", wire.EventBoot, d.cfg.Version); err != nil {
 		return ended(ctx, err)
 	}
+	if lost := d.box.Lost(); lost != "" {
+		if err := d.rec.event(ctx, "", eventOutboxDamaged, lost); err != nil {
+			return ended(ctx, err)
+		}
+	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer stop() // before Wait

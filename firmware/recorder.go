@@ -45,6 +45,8 @@ const (
 	eventProbeRefused = "probe-refused" // a name that cannot travel
 	eventProbesApart  = "probes-apart"  // two probes of one appliance disagree
 	eventProbesAgree  = "probes-agree"  // they do so no more
+
+	eventOutboxDamaged = "outbox-damaged" // an epoch has ended with a loss; the detail says which
 )
 
 // maxRevision bounds the revisions that are taken: from there on no collector could

@@ -104,18 +104,39 @@ func Open(ctx context.Context, cfg Config) (*Box, error) {
 		cfg.Keep = Keep
 	}
 	b, err := open(ctx, cfg)
+	if err == nil {
+		return b, nil
+	}
 	if !isDamage(err) {
-		return b, err
+		return nil, err
 	}
 	aside := fmt.Sprintf("%s.damaged-%s", cfg.Path, time.Now().UTC().Format("20060102T150405.000Z"))
 	cfg.Log.Error("outbox is damaged; it is set aside and a new epoch begins", "file", cfg.Path, "aside", aside, "err", err)
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	var was State
+	if b != nil { // it could be opened, and perhaps read in part
+		was = b.State()
+	}
+	for _, suffix := range []string{"", "-wal", walKept, "-shm"} {
 		if e := os.Rename(cfg.Path+suffix, aside+suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
 			return nil, coldkeep.Wrap(e, coldkeep.EUNAVAILABLE, "outbox.Open", "%s is damaged and cannot be set aside", cfg.Path)
 		}
 	}
-	return open(ctx, cfg)
+	fresh, again := open(ctx, cfg)
+	if again != nil {
+		return nil, again
+	}
+	fresh.lost = fmt.Sprintf("the card has damaged the outbox of before; it is set aside as %s", filepath.Base(aside))
+	if was.Epoch != "" {
+		fresh.lost += fmt.Sprintf("; epoch %s, records to %d, of which %d were not delivered", was.Epoch, was.Last, was.Pending())
+	}
+	return fresh, nil
 }
+
+// walKept ends the name under which a damaged log is kept: SQLite deletes its own.
+const walKept = "-wal-kept"
+
+// Lost tells, for the record, what was set aside at Open; "" when nothing was.
+func (b *Box) Lost() string { return b.lost }
 
 func isDamage(err error) bool {
 	var e *sqlite.Error
@@ -156,11 +177,11 @@ func open(ctx context.Context, cfg Config) (_ *Box, err error) {
 	err = b.load(ctx)
 	switch {
 	case isBusy(err):
-		return nil, coldkeep.Wrap(err, coldkeep.ECONFLICT, "outbox.Open", "%s is in use by another process", cfg.Path)
+		return b, coldkeep.Wrap(err, coldkeep.ECONFLICT, "outbox.Open", "%s is in use by another process", cfg.Path)
 	case err != nil && coldkeep.ErrorCode(err) == coldkeep.EINTERNAL:
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Open", "%s cannot be opened", cfg.Path)
+		return b, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "outbox.Open", "%s cannot be opened", cfg.Path)
 	case err != nil:
-		return nil, err
+		return b, err // as far as it could be read
 	}
 	return b, nil
 }
@@ -179,11 +200,23 @@ func (b *Box) load(ctx context.Context) error {
 	if verdict != "ok" {
 		return fmt.Errorf("%w: %s", errDamaged, verdict)
 	}
+	// The file is ours alone by now, and nothing is written yet.
+	wal := b.cfg.Path + "-wal"
+	if err := checkWAL(wal); err != nil {
+		if isDamage(err) {
+			_ = os.Link(wal, b.cfg.Path+walKept) // for who wants to see it; without it the rest is kept
+			_ = b.tx(ctx, func(tx *sql.Tx) error { return b.read(ctx, tx) })
+		}
+		return err
+	}
 	return b.tx(ctx, func(tx *sql.Tx) error {
 		if err := b.migrate(ctx, tx); err != nil {
 			return err
 		}
-		return b.read(ctx, tx)
+		if err := b.read(ctx, tx); err != nil {
+			return err
+		}
+		return b.verify(ctx, tx, &b.place)
 	})
 }
 

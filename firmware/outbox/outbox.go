@@ -78,6 +78,7 @@ type Box struct {
 	mu      sync.Mutex
 	place   place
 	closed  bool
+	lost    string    // see Lost
 	pruned  time.Time // when delivered records were last looked through
 	changed chan struct{}
 }
