@@ -410,3 +410,58 @@ func TestLocalPage(t *testing.T) {
 		t.Errorf("%v\n%s", err, log)
 	}
 }
+
+// Three days without a broker, in which the agent is killed again and again, and then
+// everything at once: every row arrives, none twice, under one epoch.
+func TestThreeDaysWithoutABroker(t *testing.T) {
+	if testing.Short() {
+		t.Skip("records three days; not with -short")
+	}
+	const minutes, probes = 72 * 60, 8
+	var log strings.Builder
+	log.WriteString("time,celsius,probe\n")
+	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for i := range minutes {
+		for p := range probes {
+			fmt.Fprintf(&log, "%s,%s,T%d\n", begin.Add(time.Duration(i)*time.Minute).Format(time.RFC3339), coldkeep.Temperature(i*probes+p), p)
+		}
+	}
+	c := collectortest.Start(t, "clinic", "pi", secret)
+	c.Stop()
+	args := []string{"--site", "clinic", "--agent", "pi", "--broker", c.URL(), "--password-file", write(t, "password", secret),
+		"--data", t.TempDir(), "--driver", "trace", "--trace", write(t, "log.csv", log.String()), "--trace-speed", "0", "--exit-when-done"}
+	for life := range 5 {
+		cmd, _ := agent(t, args...)
+		time.Sleep(time.Duration(100+150*life) * time.Millisecond) // a random point: the power does not wait for an event
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+	}
+	c.Restart()
+	cmd, stderr := agent(t, args...)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	c.View(func(v *collectortest.View) {
+		if v.Epochs() != 1 {
+			t.Fatalf("%d epochs, want 1", v.Epochs())
+		}
+		for epoch, records := range v.Records {
+			seen := make(map[coldkeep.Temperature]bool)
+			for _, r := range records {
+				if r.IsEvent() {
+					continue
+				}
+				at := begin.Add(time.Duration(int(r.Celsius)/probes) * time.Minute).UnixMilli()
+				if seen[r.Celsius] || r.At != at {
+					t.Fatalf("%+v came twice, or with another time", r)
+				}
+				seen[r.Celsius] = true
+			}
+			if len(seen) != minutes*probes || v.Durable(epoch) != int64(len(records)) {
+				t.Errorf("%d readings, want %d; consecutive up to %d of %d", len(seen), minutes*probes, v.Durable(epoch), len(records))
+			}
+		}
+	})
+}
