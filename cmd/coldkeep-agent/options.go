@@ -167,6 +167,7 @@ func (l *commandLine) parse(args []string) (*command, error) {
 				if l.commands[j].name == args[i] {
 					cmd, named = &l.commands[j], true
 					args = slices.Delete(slices.Clone(args), i, i+1)
+					break
 				}
 			}
 			if !named {
