@@ -161,7 +161,7 @@ func open(ctx context.Context, cfg Config) (_ *Box, err error) {
 	}
 	// locking_mode=EXCLUSIVE keeps the lock for the life of the process: two agents
 	// on one book would give a number twice.
-	q := url.Values{"_pragma": {"busy_timeout(500)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)", "journal_size_limit(4194304)"},
+	q := url.Values{"_pragma": {"busy_timeout(500)", "cache_size(-256)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)", "journal_size_limit(4194304)"},
 		"_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err != nil {
