@@ -30,7 +30,6 @@ type options struct {
 	minutes int
 	pace    float64
 	env     []string
-	keep    bool
 }
 
 func main() {
