@@ -3,7 +3,8 @@
 .PHONY: build test lint demo web
 
 build: ## the two programs into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/coldkeep ./cmd/coldkeep-agent
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/coldkeep
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags nethttpomithttp2 -o bin/ ./cmd/coldkeep-agent # HTTP/2 is half a megabyte that a device has no use for
 
 test: ## all tests beside real servers, which it installs and starts
 	go run ./internal/testbed go test -timeout 40m ./...

@@ -136,6 +136,16 @@ type Mirror struct {
 
 	Contexts     []Context     `json:"contexts,omitempty"`
 	Calibrations []Calibration `json:"calibrations,omitempty"`
+	LotsOnHold   []LotOnHold   `json:"lots_on_hold,omitempty"` // for devices to show while the network is away
+}
+
+// LotOnHold is a lot that waits for a person because of what its appliance went
+// through.
+type LotOnHold struct {
+	Appliance ApplianceID `json:"appliance"`
+	Lot       string      `json:"lot"`
+	Product   string      `json:"product"`
+	Since     time.Time   `json:"since"` // of the hold
 }
 
 // Appliance finds an appliance by id.

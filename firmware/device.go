@@ -3,6 +3,7 @@ package firmware
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/coldkeep/coldkeep/firmware/outbox"
@@ -26,7 +27,7 @@ func newDevice(ctx context.Context, cfg Config, box *outbox.Box) (*device, error
 		return nil, err
 	}
 	d := &device{cfg: cfg, box: box, rec: rec}
-	d.src, err = cfg.Source(Start{Last: rec.last, Interval: rec.interval(), Clock: cfg.Clock, Log: cfg.Log})
+	d.src, err = cfg.Source(Start{Last: rec.last, Configured: rec.configured(), Interval: rec.interval(), Clock: cfg.Clock, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -56,13 +57,20 @@ func (d *device) run(ctx context.Context) error {
 
 	after := d.lookAfter(ctx)
 	defer func() { stop(); <-after }()
-	if err := d.rec.event(ctx, wire.EventBoot, d.cfg.Version); err != nil {
+	d.rec.connect(ctx)
+	if err := d.rec.event(ctx, "", wire.EventBoot, d.cfg.Version); err != nil {
 		return ended(ctx, err)
 	}
 	if lost := d.box.Lost(); lost != "" {
-		if err := d.rec.event(ctx, eventOutboxDamaged, lost); err != nil {
+		if err := d.rec.event(ctx, "", eventOutboxDamaged, lost); err != nil {
 			return ended(ctx, err)
 		}
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop() // before Wait
+	for _, input := range d.cfg.Inputs {
+		beside.Go(func() { input(ctx, d.rec.event) })
 	}
 	if err := d.src.Run(ctx, d.rec.emit); err != nil {
 		return ended(ctx, err)
@@ -89,6 +97,9 @@ func (d *device) status() wire.Status {
 		Health: map[string]any{"pending": d.box.State().Pending(), "clock": d.rec.trust()}}
 	if why := d.rec.refusal(); why != "" {
 		st.Health["cfg_refused"] = why
+	}
+	if s, ok := d.src.(interface{ Late() time.Duration }); ok {
+		st.Health["late_ms"] = s.Late().Milliseconds()
 	}
 	if s, ok := d.src.(interface{ Probes() []sensors.Info }); ok {
 		for _, p := range s.Probes() {

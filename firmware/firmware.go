@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/firmware/devicekey"
 	"github.com/coldkeep/coldkeep/firmware/outbox"
 	"github.com/coldkeep/coldkeep/firmware/uplink"
+	"github.com/coldkeep/coldkeep/firmware/watch"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 )
@@ -46,6 +48,10 @@ type Config struct {
 	// []sensors.Info, which configuration, command and status then use.
 	Source func(Start) (sensors.Source, error)
 
+	// Report is how often a sample that is Thin is recorded until the collector configures
+	// an interval; 0 is a minute.
+	Report time.Duration
+
 	// TimeTrust is the "clock" of the records: wire.ClockNTP, ClockRTC or
 	// ClockUnsynced. "" asks the kernel whether the machine's clock is disciplined. A
 	// simulation and a recorded log say ClockNTP: the one shares the clock of the
@@ -55,6 +61,15 @@ type Config struct {
 	// Identify makes the device show itself to who stands before it; it must not
 	// block. nil leaves it to the log.
 	Identify func()
+
+	// Watch is the device's own view, for a display, a page and a buzzer; nil is one that
+	// nobody looks at. Run fills it from the outbox and keeps it up to date.
+	Watch *watch.Watch
+
+	// Inputs run beside the source until ctx ends: contacts of doors and mains, a fuel
+	// gauge. What happens they tell as events, which are on disk when tell returns; its
+	// error is that of the outbox, and theirs to try again.
+	Inputs []Input
 
 	// Alive hears, every AliveEvery, that the source goes on and the outbox answers; while
 	// one of them does not it hears nothing. nil is nobody.
@@ -78,10 +93,19 @@ type Config struct {
 	keeper timekeeper // nil is the operating system; tests give another
 }
 
+// Input watches something around the fridge; see Config.Inputs.
+type Input func(ctx context.Context, tell Tell)
+
+// Tell records an event of now, of a probe or, with "", of the device.
+type Tell func(ctx context.Context, probe coldkeep.ProbeID, event, detail string) error
+
 // Start is what a source may need to go on where it was.
 type Start struct {
 	// Last is the time of the latest recorded sample of each probe in this outbox.
 	Last map[coldkeep.ProbeID]time.Time
+	// Configured are the probes that the collector configured last: those that stand in an
+	// appliance. One of them that is not there is to be recorded as missing.
+	Configured []coldkeep.ProbeID
 	// Interval is what the collector configured last; 0 when it never did.
 	Interval time.Duration
 	Clock    coldkeep.Clock
@@ -128,6 +152,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	return dev.run(ctx)
 }
+
+// ParseBroker checks the address of a broker; see uplink.ParseBroker.
+func ParseBroker(s string) (*url.URL, error) { return uplink.ParseBroker(s) }
 
 func (cfg *Config) complete() error {
 	if !wire.ValidName(string(cfg.Site)) || !wire.ValidName(string(cfg.Agent)) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/firmware/outbox"
+	"github.com/coldkeep/coldkeep/firmware/watch"
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 )
@@ -24,6 +25,7 @@ type recorder struct {
 	onProbe func() // hears of a probe that is new in this run
 
 	keeper timekeeper
+	watch  *watch.Watch
 
 	mu      sync.Mutex
 	gate    sensors.Gate
@@ -32,6 +34,7 @@ type recorder struct {
 	cal     calibration
 	refused string                    // the configuration that was refused last, and why; "" when the last was taken
 	seen    map[coldkeep.ProbeID]bool // in this run; false: its name is refused
+	thins   map[coldkeep.ProbeID]*thinned
 	clock   stepWatch
 	synced  string // boot in which a time service has set the clock
 	at      timing // of the records that are being made
@@ -55,16 +58,28 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, seen: make(map[coldkeep.ProbeID]bool)}
+	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, watch: cfg.Watch, seen: make(map[coldkeep.ProbeID]bool),
+		thins: make(map[coldkeep.ProbeID]*thinned)}
+	if r.watch == nil {
+		r.watch = watch.New(cfg.Clock)
+	}
 	if r.keeper == nil {
 		r.keeper = newTimekeeper()
 	}
 	if r.synced, err = r.since(ctx); err != nil {
 		return nil, err
 	}
-	saved, err := box.Settings(ctx)
+	if err := r.loadSettings(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.recall(ctx)
+}
+
+// loadSettings puts the configuration in force that was in force before.
+func (r *recorder) loadSettings(ctx context.Context) error {
+	saved, err := r.box.Settings(ctx)
 	if err != nil || saved == nil {
-		return r, err
+		return err
 	}
 	// A device that would not start for what it once took could not be told better.
 	var c wire.Config
@@ -74,11 +89,11 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 		cal, err = check(&c)
 	}
 	if err != nil {
-		cfg.Log.Error("saved configuration cannot be used; waiting for the collector's", "err", err)
-		return r, nil
+		r.cfg.Log.Error("saved configuration cannot be used; waiting for the collector's", "err", err)
+		return nil
 	}
 	r.use(c, cal)
-	return r, nil
+	return nil
 }
 
 // check reads a configuration, and says EINVALID of one that is wrong.
@@ -91,6 +106,9 @@ func check(c *wire.Config) (calibration, error) {
 		if l := p.Local; l != nil && (l.Low >= l.High || l.After < 0) {
 			return nil, coldkeep.Errorf(coldkeep.EINVALID, "probe %s: local alarm from %d to %d after %d s: want low_mc below high_mc, and no time before now", p.Probe, l.Low, l.High, l.After)
 		}
+	}
+	if len(c.Holds) > wire.MaxHolds {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "%d lots on hold: want at most %d", len(c.Holds), wire.MaxHolds)
 	}
 	return newCalibration(c.Probes)
 }
@@ -109,6 +127,7 @@ func (r *recorder) use(c wire.Config, cal calibration) {
 		r.pairs.Assign(of)
 	}
 	r.conf, r.cal = c, cal
+	r.watch.Configure(c)
 }
 
 // interval is the configured time between samples, 0 when there is none.
@@ -116,6 +135,18 @@ func (r *recorder) interval() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Duration(r.conf.Interval) * time.Second
+}
+
+// configured are the probes that stand in an appliance.
+func (r *recorder) configured() (out []coldkeep.ProbeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.conf.Probes {
+		if p.Appliance != "" {
+			out = append(out, p.Probe)
+		}
+	}
+	return out
 }
 
 func (r *recorder) revision() int64 {
@@ -172,13 +203,18 @@ func (r *recorder) configure(ctx context.Context, c wire.Config) (changed bool, 
 	return true, nil
 }
 
-// event records an event of now.
-func (r *recorder) event(ctx context.Context, event, detail string) error {
+// event records an event of now, of a probe or of none.
+func (r *recorder) event(ctx context.Context, p coldkeep.ProbeID, event, detail string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.cfg.Clock.Now()
 	r.at = r.timing()
-	return r.write(ctx, []outbox.Record{r.eventRecord(now, "", event, detail)}, r.box.Append)
+	rec := r.eventRecord(now, p, event, detail)
+	if err := r.write(ctx, []outbox.Record{rec}, r.box.Append); err != nil {
+		return err
+	}
+	r.watch.Event(rec.Record)
+	return nil
 }
 
 // emit is the sensors.Emit of the source: gate, calibration, outbox. It returns
@@ -213,7 +249,15 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 		if ok {
 			s = r.gate.Judge(s)
 			rec := r.reading(s)
-			records = append(records, rec)
+			if s.Thin {
+				records = append(records, r.thin(rec)...)
+			} else {
+				records = append(records, rec)
+			}
+			if detail := r.watch.Look(s.Probe, s.At, rec.Celsius, rec.Quality); detail != "" {
+				r.cfg.Log.Warn("local alarm", "probe", s.Probe, "detail", detail)
+				records = append(records, r.eventRecord(s.At, s.Probe, wire.EventAlarmLocal, detail))
+			}
 			s.Raw = rec.Celsius
 			records = append(records, r.compare(s)...)
 		}

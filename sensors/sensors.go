@@ -26,6 +26,9 @@ type Sample struct {
 	Raw coldkeep.Temperature
 	// Quality says why Raw is absent, when the driver knows; "" otherwise.
 	Quality coldkeep.Quality
+	// Thin says that there are more samples than are to be recorded: of those between two
+	// points of the reporting grid one is, with the extremes of the others.
+	Thin bool
 	// Traits is what is known of the probe; the zero value, of a recorded log for
 	// instance, is nothing.
 	Traits Traits

@@ -30,7 +30,6 @@ type options struct {
 	minutes int
 	pace    float64
 	env     []string
-	keep    bool
 }
 
 func main() {
@@ -87,7 +86,7 @@ func run(ctx context.Context, o options, only []string) error {
 
 // build builds the agent as it is released.
 func build(ctx context.Context, to string, env ...string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, "github.com/coldkeep/coldkeep/cmd/coldkeep-agent")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", to, "github.com/coldkeep/coldkeep/cmd/coldkeep-agent")
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -16,8 +16,6 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/sensors/w1"
 )
@@ -40,17 +38,11 @@ func main() {
 	os.Exit(code)
 }
 
-// cli is the command line. Every flag has its environment variable, for systemd's
-// EnvironmentFile; secrets are named by file only.
+// cli are the flags that all commands have. Every flag has its environment variable,
+// for systemd's EnvironmentFile; secrets are named by file only.
 type cli struct {
 	LogFormat string `help:"Form of the log on stderr." enum:"text,json" default:"text" env:"COLDKEEP_LOG_FORMAT"`
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"COLDKEEP_LOG_LEVEL"`
-
-	Run     runCmd     `cmd:"" default:"withargs" help:"Read probes and deliver their readings (the default)."`
-	Probes  probesCmd  `cmd:"" help:"List the probes that are there, on 1-Wire and the I2C buses, with their values, as JSON Lines."`
-	Launch  launchCmd  `cmd:"" help:"Start the version of the agent that is to run: the service does."`
-	Update  updateCmd  `cmd:"" help:"Look for a new version, and install it beside the one that runs."`
-	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // usageError is what the person at the command line got wrong.
@@ -59,45 +51,35 @@ type usageError struct{ error }
 // noError is an answer that is no.
 type noError struct{ error }
 
-// exited carries an exit that kong asks for, after --help.
-type exited int
-
 // run is main without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
-	defer func() {
-		if e, ok := recover().(exited); ok {
-			code = int(e)
-		}
-	}()
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("coldkeep-agent"), kong.Writers(stdout, stderr),
-		kong.Description("Reads temperature probes, keeps every reading on disk, and delivers them to the Coldkeep collector over MQTT."),
-		kong.Vars{"w1root": w1.Root}, kong.Help(help),
-		kong.Exit(func(code int) { panic(exited(code)) }))
-	if err != nil {
-		return report(stderr, err)
+	var run runCmd
+	var probes probesCmd
+	var launch launchCmd
+	var update updateCmd
+	log := func() *slog.Logger { return logger(&c, stderr) }
+	line := commandLine{
+		about:  "Reads temperature probes, keeps every reading on disk, and delivers them to the Coldkeep collector over MQTT.",
+		global: &c, vars: map[string]string{"w1root": w1.Root},
+		commands: []command{
+			{"run", "Read probes and deliver their readings (the default).", &run, func() error { return run.Run(ctx, log()) }},
+			{"probes", "List the probes that are there, on 1-Wire and the I2C buses, with their values, as JSON Lines.", &probes, func() error { return probes.Run(ctx, stdout, log()) }},
+			{"launch", "Start the version of the agent that is to run: the service does.", &launch, func() error { return launch.Run(ctx, log()) }},
+			{"update", "Look for a new version, and install it beside the one that runs.", &update, func() error { return update.Run(ctx, log(), stdout) }},
+			{"version", "Print the version.", &versionCmd{}, func() error { return versionCmd{}.Run(stdout) }},
+		},
 	}
-	call, err := parser.Parse(args)
-	if err != nil {
+	cmd, err := line.parse(args)
+	var help errHelp
+	switch {
+	case errors.As(err, &help):
+		line.help(stdout, help.of)
+		return exitDone
+	case err != nil:
 		return report(stderr, usageError{err})
 	}
-	call.BindTo(ctx, (*context.Context)(nil))
-	call.BindTo(stdout, (*io.Writer)(nil))
-	return report(stderr, call.Run(logger(&c, stderr)))
-}
-
-// help prints the page asked for; the first page goes on with the flags of run,
-// which is what no command stands for.
-func help(o kong.HelpOptions, page *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(o, page); err != nil || page.Selected() != nil {
-		return err
-	}
-	run, err := kong.Trace(page.Kong, []string{"run"})
-	if err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintln(page.Stdout) // as the printer does
-	return kong.DefaultHelpPrinter(o, run)
+	return report(stderr, cmd.run())
 }
 
 // report tells the error, if any, and gives the exit code.

@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,7 +195,8 @@ func TestClaimedOutOfTheBox(t *testing.T) {
 	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: registry.Certificate().Raw})))
 	data := t.TempDir()
 	args := []string{"--data", data, "--driver", "sim", "--sim-history", "1h"}
-	claiming := slices.Concat(args, []string{"--claim", registry.URL, "--ca-file", ca})
+	addr := freeAddress(t)
+	claiming := slices.Concat(args, []string{"--claim", registry.URL, "--ca-file", ca, "--page", addr})
 
 	cmd, _ := agent(t, claiming...)
 	first := <-claims
@@ -204,6 +207,11 @@ func TestClaimedOutOfTheBox(t *testing.T) {
 	cmd, log := agent(t, claiming...)
 	if second := <-claims; second != first {
 		t.Errorf("claimed as %+v and then as %+v", first, second)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(fetch("http://"+addr+"/"), first.Code); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the page does not show the code %s", first.Code)
+		}
 	}
 	c.LetIn(first.SecretSHA256)
 	accept.Store(true)
@@ -355,6 +363,51 @@ func TestBlink(t *testing.T) {
 	blink(ctx, logger(&cli{}, &bytes.Buffer{}), dir)
 	if b, err := os.ReadFile(filepath.Join(dir, "trigger")); err != nil || string(b) != "mmc0" {
 		t.Errorf("LED was given back to %q, %v", b, err)
+	}
+}
+
+// fetch gets a page, "" while nobody serves it.
+func fetch(url string) string {
+	res, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	return string(b)
+}
+
+// freeAddress is one on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// The device's own page shows its values and gives them as CSV with no collector
+// anywhere; a lamp whose pin is not there stops nothing.
+func TestLocalPage(t *testing.T) {
+	addr := freeAddress(t)
+	cmd, log := agent(t, "--site", "clinic", "--agent", "pi", "--broker", "tcp://127.0.0.1:1", "--data", t.TempDir(), "--driver", "sim", "--sim-history", "2h",
+		"--page", addr, "--led", "NO-SUCH-PIN")
+	get := func(path string) string { return fetch("http://" + addr + path) }
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(get("/"), "sim-refrigerator"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the page has no value:\n%s", get("/"))
+		}
+	}
+	if csv := get("/readings.csv"); strings.Count(csv, "sim-refrigerator") < 100 || !strings.Contains(csv, "boot") {
+		t.Errorf("the export has\n%s", csv)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "NO-SUCH-PIN") {
+		t.Errorf("%v\n%s", err, log)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/gateway/wire"
 	"github.com/coldkeep/coldkeep/sensors"
 	"github.com/coldkeep/coldkeep/sensors/board"
+	"github.com/coldkeep/coldkeep/sensors/mqttsource"
 	"github.com/coldkeep/coldkeep/sensors/sim"
 	"github.com/coldkeep/coldkeep/sensors/trace"
 	"github.com/coldkeep/coldkeep/sensors/w1"
@@ -38,9 +39,14 @@ type runCmd struct {
 	PasswordFile string `help:"File that holds the password." placeholder:"FILE" env:"COLDKEEP_PASSWORD_FILE"`
 	CAFile       string `name:"ca-file" help:"Certificates (PEM) to trust for a TLS broker, and for the registry of --claim, in place of the system's." placeholder:"FILE" env:"COLDKEEP_CA_FILE"`
 
+	CertFile string `help:"Certificate (PEM) by which this device proves itself to a TLS broker; read anew for each connection." placeholder:"FILE" env:"COLDKEEP_CERT_FILE"`
+	KeyFile  string `help:"Private key (PEM) of --cert-file." placeholder:"FILE" env:"COLDKEEP_KEY_FILE"`
+
 	Data     string        `help:"Folder of the outbox (${default})." default:"/var/lib/coldkeep-agent" placeholder:"DIR" env:"COLDKEEP_DATA"`
-	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
+	Driver   string        `help:"Where readings come from: w1 (1-Wire probes, and those that --probe names), wired (only those that --probe names), mqtt (only those of --sensor-broker), sim (a simulated appliance) or trace (a recorded log)." enum:"w1,wired,mqtt,sim,trace" default:"w1" env:"COLDKEEP_DRIVER"`
 	Interval time.Duration `help:"Time between samples, until the collector configures another." default:"60s" env:"COLDKEEP_INTERVAL"`
+
+	SampleEvery time.Duration `help:"Sample this often and record at each interval, with the extremes in between; 0 records every sample." default:"0s" env:"COLDKEEP_SAMPLE_EVERY"`
 
 	ExitWhenDone bool `help:"With a trace: exit once all of it is acknowledged." env:"COLDKEEP_EXIT_WHEN_DONE"`
 
@@ -56,6 +62,9 @@ type runCmd struct {
 	SimSeed      uint64        `help:"Seed of the simulation." default:"1" env:"COLDKEEP_SIM_SEED"`
 	SimHistory   time.Duration `help:"How much of the past the simulation fills in first." default:"0s" env:"COLDKEEP_SIM_HISTORY"`
 	SimBreakdown time.Time     `help:"When the simulated compressor fails with the door ajar (RFC 3339)." placeholder:"TIME" env:"COLDKEEP_SIM_BREAKDOWN"`
+
+	aroundFlags `embed:""`
+	bringFlags  `embed:""`
 
 	Updates releases `embed:""`
 
@@ -76,9 +85,35 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if !(c.TraceSpeed >= 0 && c.TraceSpeed <= 1e6) {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--trace-speed %v: want 0 (as fast as possible) or up to 1000000", c.TraceSpeed)}
 	}
-	if c.IdentifyLED != "" {
-		cfg.Identify = func() { go blink(ctx, log, c.IdentifyLED) }
+	if c.Driver == "wired" && len(c.Probe) == 0 {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
 	}
+	if c.SampleEvery != 0 && c.SampleEvery < time.Second {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--sample-every %v: want at least 1s", c.SampleEvery)}
+	}
+	if c.Driver == "mqtt" && c.SensorBroker == "" {
+		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver mqtt needs --sensor-broker")}
+	}
+	mappings, err := c.mappings()
+	if err != nil {
+		return err
+	}
+	cfg.Report = c.Interval
+	cfg.Identify = func() {
+		cfg.Watch.Identify()
+		if c.IdentifyLED != "" {
+			go blink(ctx, log, c.IdentifyLED)
+		}
+	}
+	chips, err := newBoard(c.Probe, log)
+	if err != nil {
+		return err
+	}
+	stopAround, err := c.around(ctx, &cfg, chips)
+	if err != nil {
+		return err
+	}
+	defer stopAround()
 	switch c.Driver {
 	case "trace":
 		if c.Trace == "" {
@@ -88,11 +123,10 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	case "sim":
 		cfg.Source, cfg.TimeTrust = c.sim, wire.ClockNTP
 	default:
-		chips, err := c.chips(log)
-		if err != nil {
-			return err
-		}
 		cfg.Source = func(start firmware.Start) (sensors.Source, error) { return c.hardware(start, chips) }
+	}
+	if mappings != nil {
+		cfg.Source = c.withBrought(&cfg, mappings)
 	}
 	tell(log, systemd.Ready) // also a device that waits to be claimed is up
 	if err := lively(log, func() error { return c.place(ctx, &cfg) }); err != nil {
@@ -101,6 +135,8 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		return err
 	}
+	cfg.Watch.SetPlace(string(cfg.Site) + "/" + string(cfg.Agent))
+
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := c.attend(ctx, &cfg, stop); err != nil {
@@ -127,7 +163,7 @@ func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
 			return usageError{coldkeep.Errorf(coldkeep.EINVALID, "--claim: --site and --agent are given too; which of them?")}
 		}
 		cfg.Site, cfg.Agent, cfg.Broker, cfg.Username = coldkeep.SiteID(c.Site), coldkeep.AgentID(c.Agent), cmp.Or(c.Broker, defaultBroker), c.Username
-		cfg.Password, err = c.password()
+		cfg.Password, err = passwordFile("--password-file", c.PasswordFile)
 		return err
 	}
 	p, err := claim.Load(c.Data, cfg.Log)
@@ -146,8 +182,8 @@ func (c *runCmd) place(ctx context.Context, cfg *firmware.Config) (err error) {
 	if cfg.Broker == "" {
 		return usageError{coldkeep.Errorf(coldkeep.EINVALID, "the registry named no broker to this device: --broker is missing")}
 	}
-	if p.CA != "" && cfg.TLS == nil {
-		cfg.TLS, err = trust([]byte(p.CA), "the certificates that the registry gave")
+	if p.CA != "" && c.CAFile == "" {
+		cfg.TLS, err = c.trust([]byte(p.CA), "the certificates that the registry gave")
 	}
 	return err
 }
@@ -167,45 +203,67 @@ func (c *runCmd) claim(ctx context.Context, cfg *firmware.Config) (*claim.Place,
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = cfg.TLS
 	return claim.Run(ctx, claim.Config{Registry: c.Claim, Data: c.Data, Key: key, Version: cfg.Version, Log: cfg.Log,
-		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine()})
+		Client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, Hardware: claim.ThisMachine(), Show: cfg.Watch.ShowCode})
 }
 
-// password reads the password file. Its content never leaves this process but to
-// the broker.
-func (c *runCmd) password() (string, error) {
-	if c.PasswordFile == "" {
+// passwordFile reads a password file, "" without one. Its content never leaves this
+// process but to the broker.
+func passwordFile(flag, file string) (string, error) {
+	if file == "" {
 		return "", nil
 	}
-	b, err := os.ReadFile(c.PasswordFile)
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--password-file %s cannot be read", c.PasswordFile)
+		return "", coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "%s %s cannot be read", flag, file)
 	}
 	p := strings.TrimRight(string(b), "\r\n")
 	if p == "" {
-		return "", coldkeep.Errorf(coldkeep.EUNAVAILABLE, "--password-file %s is empty", c.PasswordFile)
+		return "", coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%s %s is empty", flag, file)
 	}
 	return p, nil
 }
 
+// tls is what the command line says of TLS, nil for nothing.
 func (c *runCmd) tls() (*tls.Config, error) {
-	if c.CAFile == "" {
-		return nil, nil
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return nil, usageError{coldkeep.Errorf(coldkeep.EINVALID, "--cert-file and --key-file belong together")}
 	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
+	if c.CertFile != "" {
+		if _, err := c.certificate(nil); err != nil {
+			return nil, err
+		}
 	}
-	return trust(pem, "--ca-file "+c.CAFile)
+	switch {
+	case c.CAFile != "":
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--ca-file %s cannot be read", c.CAFile)
+		}
+		return c.trust(pem, "--ca-file "+c.CAFile)
+	case c.CertFile != "":
+		return &tls.Config{GetClientCertificate: c.certificate, MinVersion: tls.VersionTLS12}, nil
+	}
+	return nil, nil
 }
 
 // trust makes a TLS configuration that trusts the certificates of a text and no
 // others.
-func trust(pem []byte, where string) (*tls.Config, error) {
+func (c *runCmd) trust(pem []byte, where string) (*tls.Config, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "%s: no certificate in PEM", where)
 	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if c.CertFile != "" {
+		cfg.GetClientCertificate = c.certificate
+	}
+	return cfg, nil
+}
+
+// certificate reads the device's certificate, which is renewed while the device runs.
+func (c *runCmd) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	return &cert, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "", "--cert-file %s with --key-file %s cannot be used: %v", c.CertFile, c.KeyFile, err)
 }
 
 // interval is the collector's when it configured one.
@@ -214,17 +272,6 @@ func (c *runCmd) interval(start firmware.Start) time.Duration {
 		return start.Interval
 	}
 	return c.Interval
-}
-
-// chips reads what --probe names; nil when it names nothing.
-func (c *runCmd) chips(log *slog.Logger) (*board.Board, error) {
-	if len(c.Probe) == 0 {
-		if c.Driver == "wired" {
-			return nil, usageError{coldkeep.Errorf(coldkeep.EINVALID, "--driver wired needs at least one --probe")}
-		}
-		return nil, nil
-	}
-	return newBoard(c.Probe, log)
 }
 
 // newBoard makes a Board of the texts of --probe.
@@ -245,26 +292,46 @@ func newBoard(texts []string, log *slog.Logger) (*board.Board, error) {
 // enough.
 func (c *runCmd) hardware(start firmware.Start, chips *board.Board) (sensors.Source, error) {
 	var scanners []sampler.Scanner
+	wired := len(c.Probe) > 0
 	if c.Driver != "wired" {
 		bus := w1.New(c.W1Root)
+		bus.Expect(start.Configured)
 		found, err := bus.Scan(context.Background())
 		switch {
-		case err != nil && chips == nil:
+		case err != nil && !wired:
 			return nil, err
 		case err != nil:
 			start.Log.Warn("1-Wire is not there; only what --probe names is sampled", "root", c.W1Root)
-		case len(found) == 0 && chips == nil:
+		case len(found) == 0 && !wired:
 			start.Log.Warn("no 1-Wire probe is there yet; looking again at every sample", "root", c.W1Root)
 		}
 		if err == nil {
 			scanners = append(scanners, bus)
 		}
 	}
-	if chips != nil {
+	if wired {
 		scanners = append(scanners, chips)
 	}
-	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Scanner: sampler.Join(scanners...),
+	return sampler.New(sampler.Config{Clock: start.Clock, Interval: c.interval(start), Every: c.SampleEvery, Scanner: sampler.Join(scanners...),
 		Buffered: c.buffered, Log: start.Log})
+}
+
+// withBrought adds the sensors of a broker in the clinic to the source, or puts them in
+// its place.
+func (c *runCmd) withBrought(cfg *firmware.Config, mappings []*mqttsource.Mapping) func(firmware.Start) (sensors.Source, error) {
+	own := cfg.Source
+	return func(start firmware.Start) (sensors.Source, error) {
+		id := fmt.Sprintf("coldkeep_%s_%s_sensors", cfg.Site, cfg.Agent)
+		brought, err := c.bring(start, id, mappings)
+		if err != nil || c.Driver == "mqtt" {
+			return brought, err
+		}
+		src, err := own(start)
+		if err != nil {
+			return nil, err
+		}
+		return sensors.Together(src, brought), nil
+	}
 }
 
 // buffered reports whether --buffered names a probe.

@@ -26,17 +26,19 @@ type brokerCmd struct {
 	mqttTLSFlags `embed:""`
 }
 
-// mqttTLSFlags open a second address of the embedded broker, with TLS.
+// mqttTLSFlags open further addresses of the embedded broker, with TLS or WebSocket.
 type mqttTLSFlags struct {
 	MQTTTLS      string `help:"Address of the embedded broker with TLS; none: it has none." name:"mqtt-tls" env:"COLDKEEP_MQTT_TLS"`
+	MQTTWS       string `help:"Address of the embedded broker over WebSocket, for clinics that let out nothing but HTTPS: with TLS when there is a certificate, else for a proxy that adds it; none: it has none." name:"mqtt-ws" env:"COLDKEEP_MQTT_WS"`
 	MQTTCert     string `help:"Its certificate (PEM, with the chain)." name:"mqtt-cert" env:"COLDKEEP_MQTT_CERT"`
 	MQTTKey      string `help:"Its private key (PEM)." name:"mqtt-key" env:"COLDKEEP_MQTT_KEY"`
 	MQTTClientCA string `help:"Authority (PEM) of devices' certificates, whose common name is site/agent: such a device needs no password." name:"mqtt-client-ca" env:"COLDKEEP_MQTT_CLIENT_CA"`
 }
 
-// apply adds TLS to a broker's configuration. mirror gives the devices that there are.
+// apply adds TLS and WebSocket to a broker's configuration. mirror gives the devices that there are.
 func (f *mqttTLSFlags) apply(cfg *broker.Config, mirror func() coldkeep.Mirror) error {
-	if f.MQTTTLS == "" {
+	cfg.WSAddr = f.MQTTWS
+	if f.MQTTTLS == "" && (f.MQTTWS == "" || f.MQTTCert == "") {
 		return nil
 	}
 	cert, err := tls.LoadX509KeyPair(f.MQTTCert, f.MQTTKey)
@@ -91,7 +93,7 @@ func (cmd *brokerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "mqtt", b.Addr(), "tls", b.TLSAddr())
+	log.Info("listening", "mqtt", b.Addr(), "tls", b.TLSAddr(), "websocket", b.WSAddr())
 	devices.follow(ctx, registry, log)
 	return b.Close()
 }

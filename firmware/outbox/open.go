@@ -62,6 +62,20 @@ var migrations = []string{
 		base     INTEGER NOT NULL -- when the boot began, ms since 1970
 	);
 	ALTER TABLE book ADD COLUMN synced TEXT NOT NULL DEFAULT ''; -- boot in which the clock was set`,
+	`CREATE TABLE extreme (
+		p     TEXT PRIMARY KEY,
+		lo    INTEGER NOT NULL, lo_t INTEGER NOT NULL, -- thousandths of °C, and when, ms since 1970
+		hi    INTEGER NOT NULL, hi_t INTEGER NOT NULL,
+		since INTEGER NOT NULL
+	) WITHOUT ROWID;
+	CREATE TABLE latest_event (
+		e   TEXT NOT NULL,
+		p   TEXT NOT NULL,
+		seq INTEGER NOT NULL,
+		t   INTEGER NOT NULL,
+		d   TEXT NOT NULL,
+		PRIMARY KEY (e, p)
+	) WITHOUT ROWID;`,
 }
 
 // pageSize of a new file, in bytes. A commit writes every page that it touches whole
@@ -147,7 +161,7 @@ func open(ctx context.Context, cfg Config) (_ *Box, err error) {
 	}
 	// locking_mode=EXCLUSIVE keeps the lock for the life of the process: two agents
 	// on one book would give a number twice.
-	q := url.Values{"_pragma": {"busy_timeout(500)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)", "journal_size_limit(4194304)"},
+	q := url.Values{"_pragma": {"busy_timeout(500)", "cache_size(-256)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)", "journal_size_limit(4194304)"},
 		"_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err != nil {

@@ -186,6 +186,7 @@ func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, r
 	}
 	defer func() { _ = line.Close() }() // ends with the transaction anyway
 	latest := make(map[coldkeep.ProbeID]int64)
+	stand := standings{extremes: make(map[coldkeep.ProbeID]*Extreme)}
 	var canonical []byte
 	for i := range records {
 		r := &records[i]
@@ -197,6 +198,9 @@ func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, r
 		r.Seq = p.Last
 		if _, err := line.ExecContext(ctx, r.Seq, now.UnixMilli(), r.At, string(r.Probe), null(r.Celsius), null(r.Raw), null(r.Lo), null(r.Hi),
 			string(r.Quality), r.Event, r.Detail, r.Clock, r.Config); err != nil {
+			return err
+		}
+		if err := stand.note(ctx, tx, r); err != nil {
 			return err
 		}
 		if r.Boot != "" {
@@ -224,6 +228,9 @@ func (b *Box) insert(ctx context.Context, tx *sql.Tx, p *place, now time.Time, r
 			ON CONFLICT (p) DO UPDATE SET t = MAX(t, excluded.t)`, string(probe), at); err != nil {
 			return err
 		}
+	}
+	if err := stand.write(ctx, tx); err != nil {
+		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE book SET last = $1, head = $2, sealed = $3, sealed_t = $4, acked = $5`, p.Last, p.head[:], p.sealed.seq, p.sealed.at, p.Acked)
 	return err

@@ -27,7 +27,10 @@ const DefaultDeadline = 5 * time.Second
 type Config struct {
 	Clock    coldkeep.Clock // nil is the machine's
 	Interval time.Duration  // at least a second; 0 is a minute
-	Deadline time.Duration  // of one sample, on the machine's clock; 0 is DefaultDeadline
+	// Every is how often a probe is read, when that is more often than Interval; its
+	// samples are Thin then. 0 is Interval.
+	Every    time.Duration
+	Deadline time.Duration // of one sample, on the machine's clock; 0 is DefaultDeadline
 	Scanner  Scanner
 	// Buffered tells of each probe whether it stands in a thermal buffer; nil is no.
 	// It goes into the Traits of the probe and its samples.
@@ -62,9 +65,10 @@ type Sampler struct {
 	grid  *sensors.Grid
 	asked atomic.Bool // a round beside the grid
 
-	mu    sync.Mutex // guards buses and infos
+	mu    sync.Mutex // guards what follows
 	buses map[string]*bus
 	infos []sensors.Info
+	late  time.Duration // see Late
 	known map[coldkeep.ProbeID]sensors.Traits
 
 	emitting sync.Mutex // one emit at a time
@@ -77,8 +81,13 @@ type Sampler struct {
 type bus struct {
 	name   string
 	probes []sensors.Probe
-	round  chan struct{} // asks for a round; full while one is under way
+	round  chan round    // asks for a round; full while one is under way
 	stuck  chan struct{} // closed when the read that overran its deadline is back
+}
+
+// round is one look at all probes.
+type round struct {
+	planned time.Time // the point of the grid; zero for a round beside it
 }
 
 var _ sensors.Source = (*Sampler)(nil)
@@ -97,22 +106,45 @@ func New(cfg Config) (*Sampler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	grid, err := sensors.NewGrid(cfg.Clock, cfg.Interval)
+	if cfg.Every != 0 && cfg.Every < time.Second {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "sampling every %v: want at least 1s", cfg.Every)
+	}
+	grid, err := sensors.NewGrid(cfg.Clock, cfg.step(cfg.Interval))
 	if err != nil {
 		return nil, err
 	}
 	return &Sampler{cfg: cfg, grid: grid, made: time.Now(), buses: make(map[string]*bus), known: make(map[coldkeep.ProbeID]sensors.Traits)}, nil
 }
 
+// step is how often is sampled when every interval is recorded.
+func (cfg *Config) step(interval time.Duration) time.Duration {
+	if cfg.Every > 0 {
+		return min(cfg.Every, interval)
+	}
+	return interval
+}
+
 // SetInterval changes the grid from the next sample on. Less than a second is
 // ignored.
-func (s *Sampler) SetInterval(d time.Duration) { s.grid.SetInterval(d) }
+func (s *Sampler) SetInterval(d time.Duration) { s.grid.SetInterval(s.cfg.step(d)) }
 
 // SampleNow takes a round of samples now, beside the grid.
 func (s *Sampler) SampleNow() {
 	s.asked.Store(true)
 	s.grid.Wake()
 }
+
+// Late is by how much, at the most, a round has begun after its point of the grid. The
+// probes of a bus are read one after the other, each within Deadline, and every sample
+// carries the time at which it was really taken.
+func (s *Sampler) Late() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.late
+}
+
+// clockSet is from which lateness on it was the clock that moved, not the round.
+const clockSet = 10 * time.Minute
 
 // Alive reports whether sampling goes on: not two intervals and two minutes ago a round
 // of samples was recorded, or, while there is no probe, looked for in vain. It goes by
@@ -147,8 +179,11 @@ func (s *Sampler) Run(ctx context.Context, emit sensors.Emit) error {
 	for {
 		woken := s.grid.Woken()
 		now := s.cfg.Clock.Now()
-		if asked := s.asked.Swap(false); asked || !now.Before(next) {
-			s.round(ctx, start)
+		switch asked := s.asked.Swap(false); {
+		case asked:
+			s.round(ctx, round{}, start)
+		case !now.Before(next):
+			s.round(ctx, round{planned: next}, start)
 		}
 		next = s.grid.After(now)
 		if err := s.grid.Wait(ctx, next, woken); err != nil {
@@ -158,7 +193,7 @@ func (s *Sampler) Run(ctx context.Context, emit sensors.Emit) error {
 }
 
 // round scans, and asks every bus for its samples.
-func (s *Sampler) round(ctx context.Context, start func(*bus)) {
+func (s *Sampler) round(ctx context.Context, r round, start func(*bus)) {
 	found, err := s.cfg.Scanner.Scan(ctx)
 	if err != nil {
 		// The probes known so far are still asked, and answer for themselves.
@@ -174,7 +209,7 @@ func (s *Sampler) round(ctx context.Context, start func(*bus)) {
 	}
 	for _, b := range s.buses {
 		select {
-		case b.round <- struct{}{}:
+		case b.round <- r:
 		default:
 			s.cfg.Log.Warn("bus is still busy with the round before; this one is left out", "bus", b.name)
 		}
@@ -197,7 +232,7 @@ func (s *Sampler) add(p sensors.Probe, start func(*bus)) {
 	}
 	b, ok := s.buses[info.Bus]
 	if !ok {
-		b = &bus{name: info.Bus, round: make(chan struct{}, 1)}
+		b = &bus{name: info.Bus, round: make(chan round, 1)}
 		s.buses[info.Bus] = b
 		start(b)
 	}
@@ -214,12 +249,16 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 		}
 	}()
 	for {
+		var r round
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b.round:
+		case r = <-b.round:
 		}
 		s.mu.Lock()
+		if late := s.cfg.Clock.Now().Sub(r.planned); !r.planned.IsZero() && late < clockSet {
+			s.late = max(s.late, late)
+		}
 		probes := append([]sensors.Probe(nil), b.probes...)
 		traits := make([]sensors.Traits, len(probes))
 		for i, p := range probes {
@@ -233,7 +272,7 @@ func (s *Sampler) serve(ctx context.Context, b *bus, emit sensors.Emit) error {
 			if ctx.Err() != nil {
 				return nil // broken off: not the probe's fault
 			}
-			sample.At, sample.Traits = at, traits[i]
+			sample.At, sample.Traits, sample.Thin = at, traits[i], s.cfg.Every > 0 && !r.planned.IsZero()
 			batch = append(batch, sample)
 		}
 		s.emitting.Lock()

@@ -97,10 +97,14 @@ func TestGridStaysSteady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(17 * time.Second) // off the grid; bubble time
 		began := time.Now()
-		got := run(t, sampler(t, &scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1", takes: 750 * time.Millisecond}}}), 4*time.Minute)["a"]
+		smp := sampler(t, &scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1", takes: 750 * time.Millisecond}}})
+		got := run(t, smp, 4*time.Minute)["a"]
 		want := []time.Duration{0, 43 * time.Second, 103 * time.Second, 163 * time.Second, 223 * time.Second}
 		if len(got) != len(want) {
 			t.Fatalf("%d samples, want %d", len(got), len(want))
+		}
+		if late := smp.Late(); late != 0 {
+			t.Errorf("late by %v", late)
 		}
 		for i, s := range got {
 			if at := s.At.Sub(began); at != want[i] {
@@ -213,6 +217,72 @@ func TestJoin(t *testing.T) {
 	if !errors.Is(err, broken) || len(found) != 1 {
 		t.Errorf("%v, %v", found, err)
 	}
+}
+
+// Sampling faster than is recorded: the grid is the finer one, also after the interval
+// is configured, and its samples are thin.
+func TestSamplesBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Scanner: &scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1"}}}, Every: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var times []time.Duration
+		var last time.Time
+		_ = s.Run(ctx, func(_ context.Context, b []sensors.Sample) error {
+			if !b[0].Thin && len(times) > 0 { // the first, and what somebody asks for, are recorded
+				t.Error("a sample is not thin")
+			}
+			times = append(times, b[0].At.Sub(last))
+			last = b[0].At
+			switch len(times) {
+			case 3:
+				s.SetInterval(5 * time.Second)
+			case 6:
+				s.SetInterval(time.Minute)
+			case 9:
+				cancel()
+			}
+			return nil
+		})
+		for i, want := range map[int]time.Duration{2: 10 * time.Second, 5: 5 * time.Second, 8: 10 * time.Second} {
+			if times[i] != want {
+				t.Errorf("sample %d came after %v, want %v", i, times[i], want)
+			}
+		}
+	})
+	if _, err := New(Config{Scanner: &scanner{}, Every: time.Millisecond}); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+		t.Errorf("%v", err)
+	}
+}
+
+// However long a scan or a bus takes, rounds begin by their own points of the grid; by
+// how much late is known.
+func TestLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowScanner{scanner: scanner{probes: []sensors.Probe{&probe{id: "a", bus: "1"}}}}
+		s := sampler(t, slow)
+		got := run(t, s, 10*time.Minute)["a"]
+		if s.Late() != 3*time.Second {
+			t.Errorf("late by %v, want 3s", s.Late())
+		}
+		for _, x := range got[1:] {
+			if off := time.Duration(x.At.UnixMilli()%60_000) * time.Millisecond; off != 3*time.Second {
+				t.Errorf("a sample %v after its point", off)
+			}
+		}
+	})
+}
+
+// slowScanner takes three seconds to look.
+type slowScanner struct{ scanner }
+
+func (s *slowScanner) Scan(ctx context.Context) ([]sensors.Probe, error) {
+	if err := (coldkeep.RealClock{}).Sleep(ctx, 3*time.Second); err != nil {
+		return nil, err
+	}
+	return s.scanner.Scan(ctx)
 }
 
 // It is alive while rounds are recorded, or looked for in vain; and not while the

@@ -141,9 +141,9 @@ func stop(cmd *exec.Cmd, ended <-chan error) {
 	patience := time.NewTimer(stopWithin)
 	defer patience.Stop()
 	select {
-	case <-ended:
+	case <-ended: //nolint:errcheck // how it ended is no matter
 	case <-patience.C:
 		_ = cmd.Process.Kill() // as above
-		<-ended
+		<-ended                //nolint:errcheck // as above
 	}
 }

@@ -73,13 +73,14 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 			if err != nil {
 				t.Fatalf("nothing to start: %v", err)
 			}
-			if c.Trial {
+			switch {
+			case c.Trial:
 				if begun[c.Version]++; begun[c.Version] > mayBegin[c.Version] {
 					t.Fatalf("%s is tried %d times, and was installed %d times", c.Version, begun[c.Version], mayBegin[c.Version])
 				}
-			} else if !slices.Contains(good, c.Version) {
+			case !slices.Contains(good, c.Version):
 				t.Fatalf("%s is started, and current may be %v", c.Version, good)
-			} else {
+			default:
 				good = []string{c.Version}
 			}
 			if !dead {

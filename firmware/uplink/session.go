@@ -35,6 +35,7 @@ type session struct {
 	lost    chan struct{} // closed when the connection is lost
 	lostErr error         // set before lost is closed
 
+	lanes     lanes
 	epoch     string // that next and flying belong to
 	next      int64  // seq to publish next
 	flying    []flight
@@ -220,6 +221,8 @@ func (s *session) command(c wire.Command) {
 	switch {
 	case c.Epoch != st.Epoch:
 		s.cfg.Log.Warn("resend of another epoch is not possible", "epoch", c.Epoch)
+	case s.lanes.fresh != 0 && c.From > st.Acked:
+		s.cfg.Log.Debug("resend of what the back-fill will bring", "from", c.From, "to", c.To)
 	case c.From > c.To || c.To < 1 || c.From > st.Last:
 		s.cfg.Log.Warn("resend of records that there are not", "from", c.From, "to", c.To, "last", st.Last)
 	case len(s.resends) >= maxResends:
@@ -234,36 +237,47 @@ func (s *session) command(c wire.Command) {
 func (s *session) write(ctx context.Context) (time.Duration, error) {
 	st := s.box.State()
 	if s.epoch != st.Epoch {
-		s.epoch, s.next, s.flying, s.resends = st.Epoch, 0, nil, nil
+		s.epoch, s.next, s.flying, s.resends, s.lanes = st.Epoch, 0, nil, nil, lanes{}
 	}
 	s.next = max(s.next, st.Acked+1, st.Oldest)
 	s.flying = slices.DeleteFunc(s.flying, func(f flight) bool { return f.last <= st.Acked })
 	if err := s.overdue(&st); err != nil {
 		return 0, err
 	}
+	until, err := s.newest(ctx, &st)
+	if err != nil {
+		return 0, err
+	}
+	wait := time.Hour // unless something is due; any wake-up comes by a channel
 	for s.mayFly() {
 		select {
 		case <-s.lost:
 			return 0, nil // whoever called sees it too
 		default:
 		}
-		last, token, err := s.publish(ctx, span{s.next, st.Last})
+		if wait = s.lanes.rest(time.Now(), s.cfg.Backfill); wait > 0 {
+			break
+		}
+		wait = time.Hour
+		last, token, err := s.publish(ctx, span{s.next, until})
 		if err != nil {
 			return 0, err
 		}
 		if token == nil {
 			break
 		}
+		s.lanes.spend(last - s.next + 1)
 		s.flying = append(s.flying, flight{last, last - s.next + 1, time.Now(), token})
 		s.next = last + 1
 	}
+	s.merge()
 	if err := s.resend(ctx); err != nil {
 		return 0, err
 	}
-	if len(s.flying) == 0 {
-		return time.Hour, nil // nothing is due; any wake-up comes by a channel
+	if len(s.flying) > 0 {
+		wait = min(wait, time.Until(s.flying[0].at.Add(s.cfg.ResendAfter)))
 	}
-	return max(time.Until(s.flying[0].at.Add(s.cfg.ResendAfter)), 0), nil
+	return max(wait, 0), nil
 }
 
 // smallBatches is how many times the window's batches may fly when they are short:

@@ -38,7 +38,14 @@ const (
 	// Window is how many full batches may wait for their ack, or four times as many
 	// short ones. The collector acks at most once a second, so that it bounds the rate
 	// at 16,000 records a second.
-	Window     = 16
+	Window = 16
+	// Newest is how many records are delivered first after an outage, the latest of all:
+	// an hour of eight probes a minute apart. The collector alarms by what is now.
+	Newest = 500
+	// Backfill bounds the rate, in records a second, at which what is older follows, the
+	// oldest first: three days of eight probes take 17 seconds, and a region's devices
+	// that come back together leave room for what is new.
+	Backfill   = 2000
 	MinBackoff = 500 * time.Millisecond
 	MaxBackoff = 30 * time.Second
 )
@@ -69,6 +76,8 @@ type Config struct {
 
 	ResendAfter time.Duration // 0 is ResendAfter, 30 s
 	Window      int           // 0 is Window, 16
+	Newest      int           // 0 is Newest, 500
+	Backfill    int           // 0 is Backfill, 2000
 	MinBackoff  time.Duration // 0 is MinBackoff, 500 ms
 	MaxBackoff  time.Duration // 0 is MaxBackoff, 30 s
 }
@@ -128,6 +137,8 @@ func New(cfg Config) (*Uplink, error) {
 	}
 	setDefault(&cfg.ResendAfter, ResendAfter)
 	setDefault(&cfg.Window, Window)
+	setDefault(&cfg.Newest, Newest)
+	setDefault(&cfg.Backfill, Backfill)
 	setDefault(&cfg.MinBackoff, MinBackoff)
 	setDefault(&cfg.MaxBackoff, MaxBackoff)
 	return &Uplink{cfg: cfg, broker: u.Redacted(), announce: make(chan struct{}, 1)}, nil

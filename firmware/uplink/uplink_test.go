@@ -42,7 +42,7 @@ func start(t *testing.T, change func(*Config)) *rig {
 	}
 	t.Cleanup(func() { _ = r.box.Close() })
 	cfg := Config{Broker: r.URL(), Username: "clinic/pi", Password: secret, Site: "clinic", Agent: "pi", Outbox: r.box,
-		Log: slog.New(slog.NewTextHandler(r.log, nil)), MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond}
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond, Backfill: 1_000_000}
 	if change != nil {
 		change(&cfg)
 	}

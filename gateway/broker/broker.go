@@ -40,7 +40,10 @@ type Config struct {
 	Addr string
 	// TLSAddr is host:port for TLS as TLS has it; "" is none.
 	TLSAddr string
-	TLS     *tls.Config
+	// WSAddr is host:port for MQTT over WebSocket, at the paths / and /mqtt: with TLS when
+	// TLS is set, without for a proxy that has it; "" is none.
+	WSAddr string
+	TLS    *tls.Config
 
 	CollectorPassword string
 	Devices           Devices
@@ -66,6 +69,7 @@ type Broker struct {
 	server   *mqtt.Server
 	addr     string
 	tls      string
+	ws       string
 	shutdown context.CancelFunc
 }
 
@@ -83,7 +87,7 @@ const (
 // Start listens and serves until Close. An address that cannot be had is
 // EUNAVAILABLE, none at all EINVALID.
 func Start(cfg Config) (*Broker, error) {
-	if cfg.Addr == "" && cfg.TLSAddr == "" || cfg.TLSAddr != "" && cfg.TLS == nil {
+	if cfg.Addr == "" && cfg.TLSAddr == "" && cfg.WSAddr == "" || cfg.TLSAddr != "" && cfg.TLS == nil {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "the broker has no address to listen on, or one for TLS and no certificate")
 	}
 	caps := mqtt.NewDefaultServerCapabilities()
@@ -104,6 +108,9 @@ func Start(cfg Config) (*Broker, error) {
 	var err error
 	if b.addr, err = b.listen("tcp", cfg.Addr, nil); err == nil {
 		b.tls, err = b.listen("tls", cfg.TLSAddr, cfg.TLS)
+	}
+	if err == nil {
+		b.ws, err = b.listen("ws", cfg.WSAddr, cfg.TLS)
 	}
 	if err == nil {
 		err = coldkeep.Wrap(s.Serve(), coldkeep.EUNAVAILABLE, "broker.Start", "MQTT broker")
@@ -128,7 +135,15 @@ func (b *Broker) listen(id, addr string, config *tls.Config) (string, error) {
 	if config != nil {
 		ln = tls.NewListener(ln, config)
 	}
-	if err := b.server.AddListener(listeners.NewNet(id, ln)); err != nil {
+	var l listeners.Listener = listeners.NewNet(id, ln)
+	if id == "ws" {
+		scheme := "ws"
+		if config != nil {
+			scheme = "wss"
+		}
+		l = newWebSocket(id, ln, scheme)
+	}
+	if err := b.server.AddListener(l); err != nil {
 		return "", errors.Join(coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "broker.Start", "MQTT address %s", addr), ln.Close())
 	}
 	return at, nil
@@ -139,6 +154,9 @@ func (b *Broker) Addr() string { return b.addr }
 
 // TLSAddr is the host:port it listens on with TLS, "" for none.
 func (b *Broker) TLSAddr() string { return b.tls }
+
+// WSAddr is the host:port it listens on for WebSocket, "" for none.
+func (b *Broker) WSAddr() string { return b.ws }
 
 // Publish sends a message from this process to those who have subscribed to its
 // topic, with QoS 1.
@@ -222,7 +240,7 @@ func (g *gate) device(cl *mqtt.Client, user, password string) (site coldkeep.Sit
 
 // commonName is that of a client's certificate, "" without one that was verified.
 func commonName(cl *mqtt.Client) string {
-	c, ok := cl.Net.Conn.(*tls.Conn)
+	c, ok := cl.Net.Conn.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
 		return ""
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/gorilla/websocket"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/gateway/broker"
@@ -248,16 +249,17 @@ func (a *authority) issue(name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
 }
 
-// By TLS devices come with a password or with a certificate of their own, whose
-// common name is their user; plain connections on loopback go on.
+// By TLS, with WebSocket or without, devices come with a password or with a
+// certificate of their own, whose common name is their user; plain connections on
+// loopback go on.
 func TestTLS(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
-	b := start(t, broker.Config{Addr: "127.0.0.1:0", TLSAddr: "127.0.0.1:0", Certified: certified,
+	b := start(t, broker.Config{Addr: "127.0.0.1:0", TLSAddr: "127.0.0.1:0", WSAddr: "127.0.0.1:0", Certified: certified,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{ca.issue("broker")}, ClientCAs: ca.pool(), ClientAuth: tls.VerifyClientCertIfGiven}})
 	if _, err := connect(t, "tcp://"+b.Addr(), "clinic/pi-1", "secret", nil); err != nil {
 		t.Fatal("plain:", err)
 	}
-	for _, c := range []struct {
+	cases := []struct {
 		name           string
 		user, password string
 		cert           []tls.Certificate
@@ -274,24 +276,73 @@ func TestTLS(t *testing.T) {
 		{"a revoked device's certificate", "", "", []tls.Certificate{ca.issue("clinic/revoked")}, false},
 		{"a stranger's certificate", "", "", []tls.Certificate{stranger.issue("clinic/pi-1")}, false},
 		{"nothing", "", "", nil, false},
-	} {
-		client, err := connect(t, "ssl://"+b.TLSAddr(), c.user, c.password, func(o *mqtt.ClientOptions) {
-			o.SetTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca.pool(), Certificates: c.cert})
-		})
-		if (err == nil) != c.ok {
-			t.Errorf("with %s: %v", c.name, err)
+	}
+	for _, url := range []string{"ssl://" + b.TLSAddr(), "wss://" + b.WSAddr() + "/mqtt"} {
+		for _, c := range cases {
+			client, err := connect(t, url, c.user, c.password, func(o *mqtt.ClientOptions) {
+				o.SetTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca.pool(), Certificates: c.cert})
+			})
+			if (err == nil) != c.ok {
+				t.Errorf("%s with %s: %v", url, c.name, err)
+			}
+			if err != nil || c.user == broker.CollectorUser {
+				continue
+			}
+			// It may write its own topics and no other's.
+			if tok := client.Publish("coldkeep/1/clinic/pi-1/readings", 1, false, "x"); !tok.WaitTimeout(limit) || tok.Error() != nil {
+				t.Errorf("with %s its own readings: %v", c.name, tok.Error())
+			}
+			tok := client.Publish("coldkeep/1/clinic/pi-2/readings", 1, false, "x")
+			if tok.WaitTimeout(limit); tok.Error() == nil && client.IsConnectionOpen() {
+				t.Errorf("with %s another's readings were taken", c.name)
+			}
 		}
-		if err != nil || c.user == broker.CollectorUser {
-			continue
-		}
-		// It may write its own topics and no other's.
-		if tok := client.Publish("coldkeep/1/clinic/pi-1/readings", 1, false, "x"); !tok.WaitTimeout(limit) || tok.Error() != nil {
-			t.Errorf("with %s its own readings: %v", c.name, tok.Error())
-		}
-		tok := client.Publish("coldkeep/1/clinic/pi-2/readings", 1, false, "x")
-		if tok.WaitTimeout(limit); tok.Error() == nil && client.IsConnectionOpen() {
-			t.Errorf("with %s another's readings were taken", c.name)
-		}
+	}
+}
+
+// WebSocket without TLS is for a proxy before it. A page in a browser is refused, and
+// what is no frame of bytes ends the connection.
+func TestWebSocket(t *testing.T) {
+	b := start(t, broker.Config{WSAddr: "127.0.0.1:0"})
+	url := "ws://" + b.WSAddr() + "/mqtt"
+	client, err := connect(t, url, "clinic/pi-1", "secret", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	if tok := client.Subscribe("coldkeep/1/clinic/pi-1/config", 1, func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) }); !tok.WaitTimeout(limit) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	long := strings.Repeat("x", 200_000) // more than a frame's buffer
+	if err := b.Publish(t.Context(), "coldkeep/1/clinic/pi-1/config", true, []byte(long)); err != nil {
+		t.Fatal(err)
+	}
+	if <-got != long {
+		t.Error("the payload is another")
+	}
+	if tok := client.Publish("coldkeep/1/clinic/pi-1/readings", 1, false, long); !tok.WaitTimeout(limit) || tok.Error() != nil {
+		t.Errorf("%v", tok.Error())
+	}
+	if _, err := connect(t, url, "clinic/pi-1", "secret", func(o *mqtt.ClientOptions) {
+		o.SetHTTPHeaders(map[string][]string{"Origin": {"https://elsewhere.example"}})
+	}); err == nil {
+		t.Error("a page of another site was let in")
+	}
+	if _, err := connect(t, "ws://"+b.WSAddr()+"/other", "clinic/pi-1", "secret", nil); err == nil {
+		t.Error("another path was served")
+	}
+	ws, res, err := websocket.DefaultDialer.Dial(url, map[string][]string{"Sec-WebSocket-Protocol": {"mqtt"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	res.Body.Close()
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	_ = ws.SetReadDeadline(time.Now().Add(limit))
+	if _, _, err := ws.ReadMessage(); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("after a text: %v", err)
 	}
 }
 

@@ -102,10 +102,25 @@ func derive(m *coldkeep.Mirror, now time.Time, interval time.Duration) plan {
 		p.configs[n] = c
 	}
 	for n, c := range p.configs {
+		c.Holds = holds(m.LotsOnHold, c.Probes)
+		p.configs[n] = c
 		slices.SortFunc(c.Probes, func(a, b wire.ProbeConfig) int { return cmp.Compare(a.Probe, b.Probe) })
 		slices.Sort(p.wrong[n])
 	}
 	return p
+}
+
+// holds are the lots on hold in the appliances of a device's probes, for it to show.
+func holds(all []coldkeep.LotOnHold, probes []wire.ProbeConfig) (out []wire.Hold) {
+	for _, l := range all {
+		if slices.ContainsFunc(probes, func(p wire.ProbeConfig) bool { return p.Appliance == l.Appliance }) {
+			out = append(out, wire.Hold{Appliance: l.Appliance, Lot: l.Lot, Product: l.Product, Since: l.Since.UTC().Format(time.RFC3339)})
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.Hold) int {
+		return cmp.Or(cmp.Compare(a.Appliance, b.Appliance), cmp.Compare(a.Lot, b.Lot), cmp.Compare(a.Product, b.Product), cmp.Compare(a.Since, b.Since))
+	})
+	return out[:min(len(out), wire.MaxHolds)]
 }
 
 // standing finds where each probe stands now.

@@ -2,6 +2,8 @@ package devices
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/gateway/wire"
 )
 
 var dawn = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -168,4 +171,24 @@ func TestLocalLimitsAreExact(t *testing.T) {
 			t.Fatalf("%v below %v is %v, but lowest is %d", c, th, below, lowest(th))
 		}
 	})
+}
+
+// A device is told of the lots on hold in its own appliances, in a steady order, and
+// of no more than it takes.
+func TestHoldsOfADevice(t *testing.T) {
+	since := time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)
+	m := coldkeep.Mirror{Revision: 1, Devices: []coldkeep.Device{{Site: "clinic", Agent: "pi"}},
+		Assignments: []coldkeep.Assignment{{Series: coldkeep.Series{Site: "clinic", Agent: "pi", Probe: "a"}, Appliance: "fridge"}},
+		LotsOnHold:  []coldkeep.LotOnHold{{Appliance: "fridge", Lot: "B", Product: "MMR II", Since: since}, {Appliance: "freezer", Lot: "C", Since: since}, {Appliance: "fridge", Lot: "A", Since: since}}}
+	p := derive(&m, since, time.Minute)
+	want := []wire.Hold{{Appliance: "fridge", Lot: "A", Since: "2026-03-01T06:00:00Z"}, {Appliance: "fridge", Lot: "B", Product: "MMR II", Since: "2026-03-01T06:00:00Z"}}
+	if got := p.configs[name{"clinic", "pi"}].Holds; !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for i := range 2 * wire.MaxHolds {
+		m.LotsOnHold = append(m.LotsOnHold, coldkeep.LotOnHold{Appliance: "fridge", Lot: fmt.Sprint(i), Since: since})
+	}
+	if got := derive(&m, since, time.Minute).configs[name{"clinic", "pi"}].Holds; len(got) != wire.MaxHolds {
+		t.Errorf("%d holds", len(got))
+	}
 }

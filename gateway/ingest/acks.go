@@ -26,7 +26,10 @@ type standing struct {
 	gap      bool
 }
 
-type sent struct{ ack, resend time.Time }
+type sent struct {
+	ack, resend time.Time
+	seq, gap    int64 // of the latest ack, and where its gap began
+}
 
 const (
 	ackEvery    = time.Second
@@ -91,7 +94,14 @@ func (a *acks) send(ctx context.Context, now time.Time, k ledger.Epoch, r standi
 	a.mu.Lock()
 	s := a.last[k]
 	s.ack = now
-	ask := r.gap && now.Sub(s.resend) >= resendEvery
+	// A gap whose beginning moves up is being filled: a device that was away sends the
+	// newest first and then the rest.
+	filling := s.gap > 0 && r.gap && r.seq > s.seq
+	ask := r.gap && !filling && now.Sub(s.resend) >= resendEvery
+	s.seq, s.gap = r.seq, 0
+	if r.gap {
+		s.gap = r.from
+	}
 	if ask {
 		s.resend = now
 	}

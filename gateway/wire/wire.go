@@ -184,6 +184,21 @@ type Config struct {
 	Revision int64         `json:"cfg"`
 	Interval int           `json:"interval_s"`
 	Probes   []ProbeConfig `json:"probes"`
+	// Holds are the lots on hold in the device's appliances as the collector last knew
+	// them, for the device to show while nobody can be asked. It is an addition to version
+	// 1: an agent that does not know it leaves it out, and a collector need not send it.
+	Holds []Hold `json:"holds,omitempty"`
+}
+
+// MaxHolds bounds the holds of a configuration.
+const MaxHolds = 200
+
+// Hold is a lot that is not to be used.
+type Hold struct {
+	Appliance coldkeep.ApplianceID `json:"appliance"`
+	Lot       string               `json:"lot"`
+	Product   string               `json:"product,omitempty"`
+	Since     string               `json:"since,omitempty"` // RFC 3339
 }
 
 // ProbeConfig is an agent's part of what the registry knows of a probe.

@@ -59,7 +59,7 @@ func TestAgentOnARM(t *testing.T) {
 			missing(t, "qemu-user-static", err)
 			dir := t.TempDir()
 			agent := filepath.Join(dir, "coldkeep-agent")
-			build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=1.2.3", "-o", agent, "github.com/coldkeep/coldkeep/cmd/coldkeep-agent")
+			build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -X main.version=1.2.3", "-o", agent, "github.com/coldkeep/coldkeep/cmd/coldkeep-agent")
 			build.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), b.env...)
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)

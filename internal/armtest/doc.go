@@ -1,7 +1,4 @@
 // Package armtest runs the agent as it is built for Raspberry Pis, under qemu's
 // emulation of their processors, against a tree of files like the kernel's 1-Wire and a
 // real Mosquitto. It has no code outside of its tests.
-//
-// The board's own buses need a whole emulated machine: firmware/image/qemu has the
-// recipe.
 package armtest

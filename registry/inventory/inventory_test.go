@@ -419,3 +419,42 @@ func TestHoldAndMovesAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// The mirror lists the lots that wait for a person, and the collector hears of each
+// change: devices show them.
+func TestMirrorListsLotsOnHold(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		w := open(t, where)
+		a := w.receive("A", "fridge", hour(-10))
+		w.receive("B", "fridge", hour(-10))
+		w.receive("C", "second", hour(-10))
+		revision := int64(0)
+		lists := func(when string, newer bool, want ...string) {
+			t.Helper()
+			m, err := w.log.Mirror(w.ctx, collector, -1, 0)
+			w.must(err)
+			var got []string
+			for _, l := range m.LotsOnHold {
+				if l.Appliance != "fridge" || l.Product != "M-M-R II" || !l.Since.Equal(hour(0)) {
+					t.Errorf("%s: %+v", when, l)
+				}
+				got = append(got, l.Lot)
+			}
+			if !slices.Equal(got, want) || newer != (m.Revision > revision) {
+				t.Errorf("%s: %v in revision %d after %d, want %v", when, got, m.Revision, revision, want)
+			}
+			revision = m.Revision
+		}
+		lists("before", true)
+		w.hold("h", "x", hour(0))
+		lists("held", true, "A", "B")
+		w.hold("h", "x", hour(0))
+		lists("held again", false, "A", "B")
+		w.hold("g", "y", hour(0))
+		lists("under two holds", true, "A", "B")
+		for _, h := range []string{"h", "g"} {
+			w.must(w.Decide(w.ctx, manager, h, a, inventory.Released, "Maker's letter 17"))
+		}
+		lists("one released", true, "B")
+	})
+}

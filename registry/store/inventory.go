@@ -147,14 +147,35 @@ func (r rows) HoldsOn(ctx context.Context, lot string) ([]inventory.HoldLot, err
 	return list(ctx, r.q, holdLot, holdLotQuery+`WHERE hl.lot = $1 ORDER BY hl.hold`, lot)
 }
 
+func lotOnHold(s scanner) (l coldkeep.LotOnHold, err error) {
+	var since int64
+	err = s.Scan(&l.Appliance, &l.Lot, &l.Product, &since)
+	l.Since = database.Time(since)
+	return l, err
+}
+
+// LotsOnHold is templog's, which hands them on in the mirror.
+func (r rows) LotsOnHold(ctx context.Context) ([]coldkeep.LotOnHold, error) {
+	return list(ctx, r.q, lotOnHold, `SELECT h.appliance, l.lot, l.product, MIN(h.since) FROM hold_lots hl JOIN holds h ON h.id = hl.hold JOIN lots l ON l.id = hl.lot
+		WHERE hl.state = $1 GROUP BY h.appliance, l.lot, l.product ORDER BY h.appliance, l.lot, l.product`, string(inventory.Held))
+}
+
+// shown has the collector fetch the mirror, which lists the lots on hold.
+func (t *tx) shown(ctx context.Context, err error) error {
+	if err == nil {
+		_, err = t.BumpMirror(ctx)
+	}
+	return err
+}
+
 func (t *tx) InsertHoldLot(ctx context.Context, h inventory.HoldLot) error {
-	return exec(ctx, t.q, gone, `INSERT INTO hold_lots (hold, lot, state, joined_as, joined_at, decided_by, decided_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		h.Hold, h.Lot, string(h.State), h.JoinedAs, database.Millis(h.JoinedAt), h.DecidedBy, database.NullMillis(h.DecidedAt), h.Reason)
+	return t.shown(ctx, exec(ctx, t.q, gone, `INSERT INTO hold_lots (hold, lot, state, joined_as, joined_at, decided_by, decided_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		h.Hold, h.Lot, string(h.State), h.JoinedAs, database.Millis(h.JoinedAt), h.DecidedBy, database.NullMillis(h.DecidedAt), h.Reason))
 }
 
 func (t *tx) UpdateHoldLot(ctx context.Context, h inventory.HoldLot) error {
-	return exec(ctx, t.q, gone, `UPDATE hold_lots SET state = $3, decided_by = $4, decided_at = $5, reason = $6 WHERE hold = $1 AND lot = $2`,
-		h.Hold, h.Lot, string(h.State), h.DecidedBy, database.NullMillis(h.DecidedAt), h.Reason)
+	return t.shown(ctx, exec(ctx, t.q, gone, `UPDATE hold_lots SET state = $3, decided_by = $4, decided_at = $5, reason = $6 WHERE hold = $1 AND lot = $2`,
+		h.Hold, h.Lot, string(h.State), h.DecidedBy, database.NullMillis(h.DecidedAt), h.Reason))
 }
 
 func proposal(s scanner) (p inventory.Proposal, err error) {

@@ -52,6 +52,8 @@ type Reader interface {
 	Context(ctx context.Context, id string) (coldkeep.Context, error)
 	Certificates(ctx context.Context, site coldkeep.SiteID) ([]Certificate, error)
 	StandingLots(ctx context.Context, id coldkeep.ApplianceID) (int, error)
+	// LotsOnHold lists the lots that wait for a person, by appliance, lot and product.
+	LotsOnHold(ctx context.Context) ([]coldkeep.LotOnHold, error)
 }
 
 // Tx is a transaction on it.
@@ -157,6 +159,9 @@ func (s *Service) mirror(ctx context.Context) (*coldkeep.Mirror, error) {
 		return nil, err
 	}
 	if m.Contexts, err = s.store.Contexts(ctx); err != nil {
+		return nil, err
+	}
+	if m.LotsOnHold, err = s.store.LotsOnHold(ctx); err != nil {
 		return nil, err
 	}
 	all, err := s.store.Certificates(ctx, "")

@@ -97,6 +97,10 @@ func New(cfg Config) (*Board, error) {
 	return b, nil
 }
 
+// Line gives the one line of an I2C bus, for what shares it with the probes, such as a
+// display.
+func (b *Board) Line(bus int) *chip.Line[i2c.Bus] { return b.line(bus) }
+
 // line gives the one line of an I2C bus.
 func (b *Board) line(bus int) *chip.Line[i2c.Bus] {
 	b.mu.Lock()

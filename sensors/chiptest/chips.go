@@ -257,3 +257,20 @@ func (o Other) Tx(_, r []byte) error {
 	}
 	return nil
 }
+
+// NewMAX17048 makes a fuel gauge with a charge in percent and a cell's voltage.
+func NewMAX17048(percent, volts float64) *MAX17048 {
+	c := &MAX17048{}
+	c.reg = map[byte]uint16{0x08: 0x0012}
+	c.written = func(byte, uint16) {}
+	c.Set(percent, volts)
+	return c
+}
+
+// MAX17048 is a fuel gauge.
+type MAX17048 struct{ words }
+
+// Set sets charge and voltage.
+func (c *MAX17048) Set(percent, volts float64) {
+	c.reg[0x02], c.reg[0x04] = uint16(volts/78.125e-6), uint16(percent*256)
+}

@@ -46,6 +46,7 @@ type Bus struct {
 	mu      sync.Mutex
 	masters map[string]*master
 	known   map[coldkeep.ProbeID]*Probe
+	expect  []coldkeep.ProbeID
 }
 
 // New makes a Bus on a root such as Root.
@@ -53,7 +54,27 @@ func New(root string) *Bus {
 	return &Bus{root: root, masters: make(map[string]*master), known: make(map[coldkeep.ProbeID]*Probe)}
 }
 
-// Scan lists the thermometers that the kernel has found, by name. A root that is
+// Expect names probes that Scan gives also while the kernel does not show them, so that
+// one that died while nobody looked is recorded as missing and not forgotten. Names
+// that are none of 1-Wire are left out.
+func (b *Bus) Expect(probes []coldkeep.ProbeID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expect = nil
+	for _, p := range probes {
+		if _, ok := kindOf(string(p)); ok {
+			b.expect = append(b.expect, p)
+		}
+	}
+}
+
+// kindOf tells the chip of a device's name, and whether it is a thermometer.
+func kindOf(name string) (string, bool) {
+	kind, ok := families[name[:min(2, len(name))]]
+	return kind, ok && devicePattern.MatchString(name)
+}
+
+// Scan lists the thermometers that the kernel has found or that are expected, by name. A root that is
 // not there is EUNAVAILABLE: 1-Wire is not switched on.
 func (b *Bus) Scan(context.Context) ([]sensors.Probe, error) {
 	entries, err := os.ReadDir(b.root)
@@ -63,15 +84,24 @@ func (b *Bus) Scan(context.Context) ([]sensors.Probe, error) {
 	}
 	var out []sensors.Probe
 	for _, e := range entries {
-		name := e.Name()
-		kind, ok := families[name[:min(2, len(name))]]
-		if !ok || !devicePattern.MatchString(name) {
-			continue
+		if kind, ok := kindOf(e.Name()); ok {
+			out = append(out, b.probe(coldkeep.ProbeID(e.Name()), kind))
 		}
-		out = append(out, b.probe(coldkeep.ProbeID(name), kind))
+	}
+	for _, id := range b.expected() {
+		if !slices.ContainsFunc(out, func(p sensors.Probe) bool { return p.String() == string(id) }) {
+			kind, _ := kindOf(string(id))
+			out = append(out, b.probe(id, kind))
+		}
 	}
 	slices.SortFunc(out, func(a, c sensors.Probe) int { return strings.Compare(a.String(), c.String()) })
 	return out, nil
+}
+
+func (b *Bus) expected() []coldkeep.ProbeID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.expect
 }
 
 // probe gives the Probe of a name, the same at each scan.

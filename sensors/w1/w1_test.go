@@ -188,3 +188,17 @@ func TestNoRoot(t *testing.T) {
 		t.Errorf("%v, want EUNAVAILABLE with a hint", err)
 	}
 }
+
+// A probe that is configured and not there is missing, until it comes back.
+func TestExpectedProbe(t *testing.T) {
+	root := tree(t, map[string]string{"28-000005e2fdc3": slave(pad(69, 11), 4312)})
+	bus := New(root)
+	bus.Expect([]coldkeep.ProbeID{"28-000005e2fdc3", "28-000000000001", "z2m:fridge", "00-278000000000"})
+	found, err := bus.Scan(t.Context())
+	if err != nil || len(found) != 2 {
+		t.Fatal(found, err)
+	}
+	if s, err := found[0].Sample(t.Context()); err != nil || s.Quality != coldkeep.QualityMissing || s.Raw.Known() {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
