@@ -133,6 +133,7 @@ func TestButton(t *testing.T) {
 			pin.L = gpio.High
 			pin.Unlock()
 			time.Sleep(200 * time.Millisecond)
+			synctest.Wait()
 		}
 		w := warm()
 		var resets []string
@@ -231,9 +232,11 @@ func TestDisplayComesBack(t *testing.T) {
 		go func() { defer close(done); d.Run(ctx, w) }()
 		w.Look("a", time.Now(), 4300, "")
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		before := model.Picture()
 		bus.SetFault(func(int, uint16, []byte, []byte, error) error { return syscall.EREMOTEIO })
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		free, err := line.TryDo(func(i2c.Bus) error { return nil })
 		if !free || err != nil {
 			t.Errorf("the bus is held: %v, %v", free, err)
@@ -241,6 +244,7 @@ func TestDisplayComesBack(t *testing.T) {
 		*model = chiptest.SSD1306{}
 		bus.SetFault(nil)
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if got := model.Picture(); !model.On || got != before {
 			t.Errorf("after it came back:\n%s\nbefore:\n%s", got, before)
 		}

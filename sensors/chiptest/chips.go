@@ -1,6 +1,8 @@
 package chiptest
 
 import (
+	"sync"
+
 	"github.com/coldkeep/coldkeep"
 )
 
@@ -267,10 +269,22 @@ func NewMAX17048(percent, volts float64) *MAX17048 {
 	return c
 }
 
-// MAX17048 is a fuel gauge.
-type MAX17048 struct{ words }
+// MAX17048 is a fuel gauge. It may be set while it is asked.
+type MAX17048 struct {
+	words
+	mu sync.Mutex
+}
+
+// Tx sets the pointer or reads a register.
+func (c *MAX17048) Tx(w, r []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.words.Tx(w, r)
+}
 
 // Set sets charge and voltage.
 func (c *MAX17048) Set(percent, volts float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.reg[0x02], c.reg[0x04] = uint16(volts/78.125e-6), uint16(percent*256)
 }
