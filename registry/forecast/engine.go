@@ -167,13 +167,21 @@ func (r *run) candidates(all, common []*schedule.Series) []*schedule.Series {
 }
 
 // age gives the date the patient is as old as the period says. An empty period
-// gives the assumed value.
+// gives the assumed value. It is small enough to be inlined: ages are asked for
+// everywhere.
 func (r *run) age(id schedule.PeriodID, empty Date) Date {
-	if id == 0 {
-		return empty
-	}
 	if d := r.ages[id]; d != None {
 		return d
+	}
+	return r.reach(id, empty)
+}
+
+// reach finds an age that has not been asked for yet.
+//
+//go:noinline
+func (r *run) reach(id schedule.PeriodID, empty Date) Date {
+	if id == 0 {
+		return empty
 	}
 	d := r.s.Periods[id].From(r.p.Born)
 	r.ages[id] = d
