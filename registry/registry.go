@@ -25,6 +25,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 	"github.com/coldkeep/coldkeep/registry/web"
 )
@@ -141,14 +142,17 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	r.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), c.Clock)
+	r.people.Follow(r.doses)
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
 		}
 	}
+	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
-		Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
+		Searches: searches,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -158,7 +162,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	mux.Handle("/api/", api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux

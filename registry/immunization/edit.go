@@ -201,9 +201,14 @@ func (s *Service) relink(ctx context.Context, tx Tx, by auth.Principal, g patien
 	return tx.Audit(ctx, s.entry(by, what, "patient/"+g.Head, why, detail))
 }
 
-// Relink finds anew which doses of a person tell of one. It is to be called in the
-// transaction that has merged two records or taken a merge back.
-func Relink(ctx context.Context, tx Tx, s *Service, head string) error {
+// FamilyChanged finds anew which doses of a person tell of one, in the transaction that
+// has merged records or taken a merge apart: patient.Family. tx has to be one on doses
+// too, which that of the registry's store is; another is EINTERNAL.
+func (s *Service) FamilyChanged(ctx context.Context, in patient.Tx, head string) error {
+	tx, ok := in.(Tx)
+	if !ok {
+		return coldkeep.Errorf(coldkeep.EINTERNAL, "a transaction on patients is none on their doses")
+	}
 	g, err := tx.PatientGate(ctx, head, "", s.clock.Now())
 	if err != nil {
 		return err

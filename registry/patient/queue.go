@@ -147,6 +147,9 @@ func (s *Service) MergePatients(ctx context.Context, by auth.Principal, loser, s
 		if err := s.settle(ctx, tx, by, from.Family, into.Family, why); err != nil {
 			return err
 		}
+		if err := s.familyChanged(ctx, tx, into.Head); err != nil {
+			return err
+		}
 		if err := tx.Audit(ctx, s.entry(by, "patient.merge", from.Head, why, "into patient/"+into.Head)); err != nil {
 			return err
 		}
@@ -221,6 +224,9 @@ func (s *Service) UnmergePatients(ctx context.Context, by auth.Principal, merge,
 					return err
 				}
 			}
+		}
+		if err := s.familyChanged(ctx, tx, m.Loser, g.Head); err != nil {
+			return err
 		}
 		if err := tx.Audit(ctx, s.entry(by, "patient.unmerge", m.Loser, why, "from patient/"+m.Survivor)); err != nil {
 			return err

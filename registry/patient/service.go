@@ -29,6 +29,31 @@ type Service struct {
 	store   Store
 	clock   coldkeep.Clock
 	weights *Weights
+	family  Family
+}
+
+// Family is what else is kept of the records of a person and must be looked at anew when
+// records have become one, or two: which doses tell of one.
+type Family interface {
+	// FamilyChanged is called in the transaction that has merged records or taken a merge
+	// apart, once for each person that is there afterwards; head is the standing record.
+	FamilyChanged(ctx context.Context, tx Tx, head string) error
+}
+
+// Follow names who is told of merges. It is to be called before the service is used.
+func (s *Service) Follow(f Family) { s.family = f }
+
+// familyChanged tells of the people that a merge, or its end, has left.
+func (s *Service) familyChanged(ctx context.Context, tx Tx, heads ...string) error {
+	if s.family == nil {
+		return nil
+	}
+	for _, head := range heads {
+		if err := s.family.FamilyChanged(ctx, tx, head); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // New returns the service.
