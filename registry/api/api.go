@@ -16,6 +16,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // Answers keeps what was answered to a POST, by account and idempotency key.
@@ -51,6 +53,7 @@ type Config struct {
 	Patients      *patient.Service
 	Immunizations *immunization.Service
 	Quality       *quality.Service
+	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
 	Broker        string         // address that accepted devices connect to; "" is not told
@@ -82,6 +85,9 @@ type server struct {
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = coldkeep.RealClock{}
+	}
+	if c.Searches == nil {
+		c.Searches = throttle.NewSearches()
 	}
 	return (&server{Config: c}).engine()
 }
@@ -175,6 +181,15 @@ func (s *server) signedIn(c *gin.Context) {
 		return
 	}
 	c.Set(principalKey, p)
+}
+
+// searching bounds how often an account, and an address, may search. It goes before the
+// handler of every search.
+func (s *server) searching(c *gin.Context) {
+	if wait := s.Searches.Take(principal(c).ID, c.ClientIP(), time.Now()); wait > 0 {
+		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		s.problem(c, coldkeep.Errorf(coldkeep.ETOOMANY, "searches come too often: wait %s", wait.Round(time.Second)+time.Second))
+	}
 }
 
 func principal(c *gin.Context) auth.Principal {

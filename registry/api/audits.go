@@ -14,9 +14,9 @@ import (
 
 // auditRoutes are the review of the trail: read-audit.
 func (s *server) auditRoutes(v1 *gin.RouterGroup) {
-	v1.GET("/audit", s.get(s.auditEntries))
-	v1.GET("/audit/export", s.auditExport)
-	v1.GET("/audit/patients/:id", s.get(s.auditPatient))
+	v1.GET("/audit", s.searching, s.get(s.auditEntries))
+	v1.GET("/audit/export", s.searching, s.auditExport)
+	v1.GET("/audit/patients/:id", s.searching, s.get(s.auditPatient))
 }
 
 func auditSearch(c *gin.Context) (q review.Search, err error) {

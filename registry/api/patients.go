@@ -17,19 +17,19 @@ import (
 // asks for. What a person is searched by is in the body, never in the address; a search
 // is a POST that changes nothing and whose answer is kept nowhere.
 func (s *server) patientRoutes(v1 *gin.RouterGroup) {
-	v1.POST("/patients/search", s.ask(16<<10, s.searchPatients))          // search-patients
-	v1.POST("/patients", s.post(64<<10, s.addPatient))                    // edit-patients
-	v1.GET("/patients/:id", s.patient)                                    // view-patients, or view-subset
-	v1.POST("/patients/:id", s.post(64<<10, s.editPatient))               // edit-patients
-	v1.POST("/patients/:id/status", s.post(16<<10, s.patientStatus))      // edit-patients
-	v1.POST("/patients/:id/deceased", s.post(16<<10, s.patientDeceased))  // edit-patients
-	v1.POST("/patients/:id/lock", s.post(16<<10, s.lockPatient))          // lock-patients
-	v1.POST("/patients/:id/unlock", s.post(16<<10, s.unlockPatient))      // lock-patients
-	v1.POST("/patients/:id/emergency", s.post(16<<10, s.openInEmergency)) // break-glass
-	v1.GET("/duplicates", s.duplicates)                                   // resolve-duplicates
-	v1.POST("/duplicates/different", s.post(16<<10, s.notDuplicate))      // resolve-duplicates
-	v1.POST("/patients/:id/merge", s.post(16<<10, s.mergePatients))       // resolve-duplicates
-	v1.POST("/merges/:id/undo", s.post(16<<10, s.unmergePatients))        // resolve-duplicates
+	v1.POST("/patients/search", s.searching, s.ask(16<<10, s.searchPatients)) // search-patients
+	v1.POST("/patients", s.post(64<<10, s.addPatient))                        // edit-patients
+	v1.GET("/patients/:id", s.patient)                                        // view-patients, or view-subset
+	v1.POST("/patients/:id", s.post(64<<10, s.editPatient))                   // edit-patients
+	v1.POST("/patients/:id/status", s.post(16<<10, s.patientStatus))          // edit-patients
+	v1.POST("/patients/:id/deceased", s.post(16<<10, s.patientDeceased))      // edit-patients
+	v1.POST("/patients/:id/lock", s.post(16<<10, s.lockPatient))              // lock-patients
+	v1.POST("/patients/:id/unlock", s.post(16<<10, s.unlockPatient))          // lock-patients
+	v1.POST("/patients/:id/emergency", s.post(16<<10, s.openInEmergency))     // break-glass
+	v1.GET("/duplicates", s.duplicates)                                       // resolve-duplicates
+	v1.POST("/duplicates/different", s.post(16<<10, s.notDuplicate))          // resolve-duplicates
+	v1.POST("/patients/:id/merge", s.post(16<<10, s.mergePatients))           // resolve-duplicates
+	v1.POST("/merges/:id/undo", s.post(16<<10, s.unmergePatients))            // resolve-duplicates
 }
 
 // ask wraps a POST that changes nothing: it needs no idempotency key, and its answer, which

@@ -58,3 +58,20 @@ func (l *Limiter) forget(now time.Time) {
 		clear(l.keys)
 	}
 }
+
+// Searches bounds how often people may be searched for, by who asks and from where.
+type Searches struct{ who, address *Limiter }
+
+// NewSearches returns the limits of searches. A front desk finds a patient every few
+// seconds at most; who tries names does so faster. A practice's people share an address.
+func NewSearches() *Searches {
+	return &Searches{who: New(2*time.Second, 30), address: New(time.Second/2, 120)}
+}
+
+// Take takes one search and says how long to wait when it may not be: 0 is that it may.
+func (s *Searches) Take(who, address string, now time.Time) time.Duration {
+	if wait := s.who.Take(who, now); wait > 0 {
+		return wait
+	}
+	return s.address.Take(address, now)
+}

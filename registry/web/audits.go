@@ -17,9 +17,9 @@ import (
 // auditRoutes are the review of the trail: read-audit.
 func (s *server) auditRoutes(in *gin.RouterGroup) {
 	in.GET("/audit", s.auditForm)
-	in.GET("/audit/entries", s.auditEntries)
-	in.GET("/audit/export", s.auditExport)
-	in.GET("/audit/patients/:id", s.auditPatient)
+	in.GET("/audit/entries", s.searching, s.auditEntries)
+	in.GET("/audit/export", s.searching, s.auditExport)
+	in.GET("/audit/patients/:id", s.searching, s.auditPatient)
 }
 
 // auditRows is how many entries one page shows.

@@ -18,30 +18,30 @@ import (
 // Each names the permission that its service asks for. What a person is searched by is
 // posted and never part of an address.
 func (s *server) patientRoutes(in *gin.RouterGroup) {
-	in.GET("/patients", s.patients)                          // search-patients
-	in.POST("/patients/search", s.searchPatients)            // search-patients
-	in.POST("/patients/new", s.newPatient)                   // edit-patients
-	in.POST("/patients", s.addPatient)                       // edit-patients
-	in.GET("/patients/:id", s.patient)                       // view-patients, or view-subset
-	in.GET("/patients/:id/edit", s.editPatientForm)          // edit-patients
-	in.POST("/patients/:id/edit", s.editPatient)             // edit-patients
-	in.POST("/patients/:id/standing", s.setStanding)         // edit-patients
-	in.POST("/patients/:id/deceased", s.setDeceased)         // edit-patients
-	in.GET("/patients/:id/opt-out", s.optOut)                // view-patients
-	in.POST("/patients/:id/opt-out/offered", s.offerOptOut)  // edit-patients
-	in.POST("/patients/:id/lock", s.lockPatient)             // lock-patients
-	in.POST("/patients/:id/unlock", s.unlockPatient)         // lock-patients
-	in.GET("/patients/:id/emergency", s.emergencyForm)       // break-glass
-	in.POST("/patients/:id/emergency", s.openInEmergency)    // break-glass
-	in.GET("/emergencies", s.emergencies)                    // read-audit
-	in.POST("/emergencies/:id", s.reviewEmergency)           // read-audit
-	in.GET("/duplicates", s.duplicates)                      // resolve-duplicates
-	in.GET("/duplicates/:a/:b", s.duplicate)                 // resolve-duplicates
-	in.POST("/duplicates/:a/:b/merge", s.mergePatients)      // resolve-duplicates
-	in.POST("/duplicates/:a/:b/different", s.notDuplicate)   // resolve-duplicates
-	in.POST("/merges/:id/undo", s.unmergePatients)           // resolve-duplicates
-	in.GET("/deidentified", s.deidentified)                  // read-de-identified
-	in.GET("/deidentified/people.csv", s.deidentifiedPeople) // read-de-identified
+	in.GET("/patients", s.patients)                            // search-patients
+	in.POST("/patients/search", s.searching, s.searchPatients) // search-patients
+	in.POST("/patients/new", s.newPatient)                     // edit-patients
+	in.POST("/patients", s.addPatient)                         // edit-patients
+	in.GET("/patients/:id", s.patient)                         // view-patients, or view-subset
+	in.GET("/patients/:id/edit", s.editPatientForm)            // edit-patients
+	in.POST("/patients/:id/edit", s.editPatient)               // edit-patients
+	in.POST("/patients/:id/standing", s.setStanding)           // edit-patients
+	in.POST("/patients/:id/deceased", s.setDeceased)           // edit-patients
+	in.GET("/patients/:id/opt-out", s.optOut)                  // view-patients
+	in.POST("/patients/:id/opt-out/offered", s.offerOptOut)    // edit-patients
+	in.POST("/patients/:id/lock", s.lockPatient)               // lock-patients
+	in.POST("/patients/:id/unlock", s.unlockPatient)           // lock-patients
+	in.GET("/patients/:id/emergency", s.emergencyForm)         // break-glass
+	in.POST("/patients/:id/emergency", s.openInEmergency)      // break-glass
+	in.GET("/emergencies", s.emergencies)                      // read-audit
+	in.POST("/emergencies/:id", s.reviewEmergency)             // read-audit
+	in.GET("/duplicates", s.duplicates)                        // resolve-duplicates
+	in.GET("/duplicates/:a/:b", s.duplicate)                   // resolve-duplicates
+	in.POST("/duplicates/:a/:b/merge", s.mergePatients)        // resolve-duplicates
+	in.POST("/duplicates/:a/:b/different", s.notDuplicate)     // resolve-duplicates
+	in.POST("/merges/:id/undo", s.unmergePatients)             // resolve-duplicates
+	in.GET("/deidentified", s.deidentified)                    // read-de-identified
+	in.GET("/deidentified/people.csv", s.deidentifiedPeople)   // read-de-identified
 }
 
 // dates gives a template words for days.

@@ -28,7 +28,7 @@ const (
 
 // limits are how often may be asked what can be guessed at.
 type limits struct {
-	address, account, search, searchAddress, apply *throttle.Limiter
+	address, account, apply *throttle.Limiter
 }
 
 func newLimits() limits {
@@ -37,17 +37,17 @@ func newLimits() limits {
 		// guesser is stopped by the lock of the account first.
 		address: throttle.New(3*time.Second, 40),
 		account: throttle.New(6*time.Second, 10),
-		// A front desk finds a patient every few seconds at most; who tries names does so
-		// faster.
-		search:        throttle.New(2*time.Second, 30),
-		searchAddress: throttle.New(time.Second/2, 120),
-		apply:         throttle.New(time.Minute, 10),
+		apply:   throttle.New(time.Minute, 10),
 	}
 }
 
 // slow answers 429 when a key asks too often.
 func (s *server) slow(c *gin.Context, l *throttle.Limiter, key string) bool {
-	wait := l.Take(key, time.Now())
+	return s.slowFor(c, l.Take(key, time.Now()))
+}
+
+// slowFor answers 429 when there is something to wait for.
+func (s *server) slowFor(c *gin.Context, wait time.Duration) bool {
 	if wait <= 0 {
 		return false
 	}
@@ -63,10 +63,10 @@ func (s *server) fromAddress(c *gin.Context) {
 	}
 }
 
-// searching bounds how often a person, and an address, may search for patients. It goes
-// before the handler of every search.
+// searching bounds how often a person, and an address, may search. It goes before the
+// handler of every search; the API's calls count with it.
 func (s *server) searching(c *gin.Context) {
-	if s.slow(c, s.limits.search, principal(c).ID) || s.slow(c, s.limits.searchAddress, c.ClientIP()) {
+	if s.slowFor(c, s.Searches.Take(principal(c).ID, c.ClientIP(), time.Now())) {
 		c.Abort()
 	}
 }

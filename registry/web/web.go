@@ -27,6 +27,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/quality"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // Readings gives an appliance's readings, downsampled into at most n buckets that
@@ -61,6 +62,7 @@ type Config struct {
 	Schedules      *schedules.Service
 	Onboarding     *onboarding.Service
 	Quality        *quality.Service
+	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
 	Readings       Readings
@@ -118,6 +120,9 @@ func New(c Config) (*Screens, error) {
 	}
 	if c.Inbox == nil {
 		c.Inbox = away{}
+	}
+	if c.Searches == nil {
+		c.Searches = throttle.NewSearches()
 	}
 	s := &server{Config: c, sessions: scs.New(), limits: newLimits()}
 	s.sessions.Store = c.Sessions
