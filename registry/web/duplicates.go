@@ -92,7 +92,7 @@ func (s *server) deidentified(c *gin.Context) {
 
 func (s *server) deidentifiedPeople(c *gin.Context) {
 	w := &lateHeaders{c: c}
-	if err := s.Patients.WriteDeidentified(c.Request.Context(), principal(c), w, nil); err != nil {
+	if err := s.Patients.WriteDeidentified(c.Request.Context(), principal(c), w, s.Immunizations.Deidentified()); err != nil {
 		if !w.begun {
 			s.fail(c, err)
 			return
