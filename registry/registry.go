@@ -162,14 +162,14 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	mux.Handle("/api/", api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
 	mux.Handle("/", screens)
 	r.handler = mux
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
-	r.done.Go(func() { r.tidy(background, st) })
+	r.done.Go(func() { r.tidy(background, st, imports) })
 	r.done.Go(func() {
 		r.quality.Work(background, func(err error) { c.Log.Error("registry: counting for the data-quality report", "err", err) })
 	})
@@ -191,13 +191,17 @@ const keepAnswers = 35 * 24 * time.Hour
 // immunization schedule in force.
 const scheduleEvery = 15 * time.Second
 
-// tidy deletes expired sessions and old answers, at start and then hourly.
-func (r *Registry) tidy(ctx context.Context, st *store.Store) {
+// tidy deletes expired sessions, old answers and the values of old imports, at start and
+// then hourly.
+func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboarding.Service) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		if err := st.Tidy(ctx, time.Now().Add(-keepAnswers)); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: tidying", "err", err)
+		}
+		if _, err := imports.Clear(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("registry: clearing imports", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -31,6 +31,7 @@ const (
 	Checked  State = "checked"  // it waits for a person
 	Taking   State = "taking"   // its rows are taken over
 	Done     State = "done"
+	Dropped  State = "dropped" // nobody took it over in time, and its values are gone
 )
 
 // Verdict is what is said of a row.
@@ -56,6 +57,8 @@ type Import struct {
 	By     string
 	At     time.Time
 	Ended  *time.Time // absent: it goes on
+	// Cleared is when the uploaded values were deleted; absent: they are there.
+	Cleared *time.Time
 }
 
 // Line is a row with what was said of it.
@@ -85,6 +88,11 @@ type Reader interface {
 	// ImportWork gives an import that waits for the program, and rows of it that are next;
 	// ENOTFOUND when there is none.
 	ImportWork(ctx context.Context, limit int) (Import, []Line, error)
+	// ImportsToClear lists imports whose values are there and that ended, or wait to be
+	// taken over since they were sent, before a time.
+	ImportsToClear(ctx context.Context, before time.Time) ([]Import, error)
+	// ImportLines lists lines after line n.
+	ImportLines(ctx context.Context, id string, after, limit int) ([]Line, error)
 }
 
 // Tx is a transaction on it, on patients and on doses.
@@ -96,6 +104,11 @@ type Tx interface {
 	InsertImport(ctx context.Context, i Import, rows []Row) error
 	SetImportState(ctx context.Context, id string, from, to State, at *time.Time) error // ECONFLICT when it is not in from
 	PutImportLine(ctx context.Context, id string, l Line, at *time.Time) error
+	// ClearImportLine replaces what was uploaded of a line; its verdict and findings stay.
+	ClearImportLine(ctx context.Context, id string, seq int, left Row) error
+	// ClearImport says since when an import's values are gone. One in state Dropped frees
+	// its file: it may be sent again. ECONFLICT when it is not in state from.
+	ClearImport(ctx context.Context, id string, from, to State, at time.Time) error
 }
 
 // Store keeps it.

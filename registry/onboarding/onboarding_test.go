@@ -2,9 +2,11 @@ package onboarding_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
@@ -141,6 +143,94 @@ func TestTakenOver(t *testing.T) {
 		}
 		if all, err = st.Doses(ctx, ids); err != nil || len(all) != 3 {
 			t.Errorf("%d doses, %v", len(all), err)
+		}
+	})
+}
+
+type movable struct {
+	coldkeep.RealClock
+	ahead time.Duration
+}
+
+func (c *movable) Now() time.Time { return time.Now().Add(c.ahead) }
+
+// After 90 days what was uploaded is gone; verdicts and counts stay. One that nobody has
+// taken over cannot be any more, and may be sent again.
+func TestValuesAreCleared(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		ctx := t.Context()
+		db := databasetest.Open(t, where)
+		st, err := store.Open(ctx, db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock := &movable{}
+		inForce, err := schedules.New(ctx, st.Schedules(), clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := onboarding.New(st.Onboarding(), patient.New(st.Patients(), clock), immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), clock), clock)
+		if err := templog.New(st.Templog(), clock).AddSite(ctx, system, coldkeep.Site{ID: "lakeside", Name: "Lakeside", TimeZone: "America/Chicago"}); err != nil {
+			t.Fatal(err)
+		}
+		upload := func(file string) onboarding.Import {
+			t.Helper()
+			i, err := s.Upload(ctx, manager, strings.NewReader(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for more := true; more; {
+				if more, err = s.Step(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return i
+		}
+		get := func(id string) onboarding.Progress {
+			t.Helper()
+			p, err := s.Get(ctx, manager, id, 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		kept := func() (n int) {
+			t.Helper()
+			if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM import_rows WHERE value LIKE '%Okafor%' OR value LIKE '%Haddad%'`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		const left = head + "9,Okafor,Ngozi,2024-02-02,F,,,,,\n"
+		taken := upload(file)
+		if err := s.Take(ctx, manager, taken.ID); err != nil {
+			t.Fatal(err)
+		}
+		abandoned := upload(left)
+		before := get(taken.ID)
+		clock.ahead = 89 * 24 * time.Hour
+		if n, err := s.Clear(ctx); n != 0 || err != nil || kept() != 4 {
+			t.Fatalf("%d cleared, %v, %d rows kept", n, err, kept())
+		}
+		clock.ahead = 91 * 24 * time.Hour
+		if n, err := s.Clear(ctx); n != 2 || err != nil || kept() != 0 {
+			t.Fatalf("%d cleared, %v, %d rows kept", n, err, kept())
+		}
+		if n, err := s.Clear(ctx); n != 0 || err != nil {
+			t.Errorf("again: %d, %v", n, err)
+		}
+		after := get(taken.ID)
+		if after.State != onboarding.Done || after.Cleared == nil || !maps.Equal(after.Verdicts, before.Verdicts) || len(after.Findings) != len(before.Findings) || after.Findings[0].N != before.Findings[0].N {
+			t.Errorf("%+v, before %+v", after, before)
+		}
+		if p := get(abandoned.ID); p.State != onboarding.Dropped || p.SHA256 != abandoned.SHA256 || p.Verdicts[onboarding.Fresh] != 1 {
+			t.Errorf("%+v", p)
+		}
+		if err := s.Take(ctx, manager, abandoned.ID); coldkeep.ErrorCode(err) != coldkeep.ECONFLICT {
+			t.Errorf("a dropped import is taken over: %v", err)
+		}
+		if i := upload(left); i.ID == abandoned.ID || get(i.ID).State != onboarding.Checked {
+			t.Errorf("%+v", i)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -21,13 +22,14 @@ func (s onboardingStore) Tx(ctx context.Context, do func(onboarding.Tx) error) e
 	return s.tx(ctx, func(t *tx) error { return do(t) })
 }
 
-const importColumns = `id, site, sha256, state, total, by_id, by_name, at, ended_at`
+const importColumns = `id, site, sha256, state, total, by_id, by_name, at, ended_at, cleared_at`
 
 func oneImport(s scanner) (i onboarding.Import, err error) {
 	var at int64
-	var ended sql.NullInt64
-	err = s.Scan(&i.ID, &i.Site, &i.SHA256, &i.State, &i.Total, &i.ByID, &i.By, &at, &ended)
-	i.At, i.Ended = database.Time(at), database.NullTime(ended)
+	var ended, cleared sql.NullInt64
+	err = s.Scan(&i.ID, &i.Site, &i.SHA256, &i.State, &i.Total, &i.ByID, &i.By, &at, &ended, &cleared)
+	i.At, i.Ended, i.Cleared = database.Time(at), database.NullTime(ended), database.NullTime(cleared)
+	i.SHA256, _, _ = strings.Cut(i.SHA256, "/") // of one that was dropped, see ClearImport
 	return i, err
 }
 
@@ -96,9 +98,37 @@ func (r rows) ImportWork(ctx context.Context, limit int) (onboarding.Import, []o
 	return i, lines, err
 }
 
+// ImportsToClear lists imports whose values are there and that ended, or wait, since before.
+func (r rows) ImportsToClear(ctx context.Context, before time.Time) ([]onboarding.Import, error) {
+	return list(ctx, r.q, oneImport, `SELECT `+importColumns+` FROM imports WHERE cleared_at IS NULL AND (ended_at < $1 OR state = 'checked' AND at < $1) ORDER BY at, id LIMIT 100`, database.Millis(before))
+}
+
+func (r rows) ImportLines(ctx context.Context, id string, after, limit int) ([]onboarding.Line, error) {
+	return list(ctx, r.q, importLine, importLines+`AND n > $2 ORDER BY n LIMIT $3`, id, after, limit)
+}
+
+func (t *tx) ClearImportLine(ctx context.Context, id string, seq int, left onboarding.Row) error {
+	value, err := json.Marshal(left)
+	if err != nil {
+		return failed(err)
+	}
+	return exec(ctx, t.q, gone, `UPDATE import_rows SET value = $3 WHERE import = $1 AND n = $2`, id, seq, string(value))
+}
+
+// ClearImport says that the values are gone. One file is one import of a practice; that of
+// a dropped one may come again, so its checksum is made one that no file has.
+func (t *tx) ClearImport(ctx context.Context, id string, from, to onboarding.State, at time.Time) error {
+	free := ""
+	if to == onboarding.Dropped {
+		free = "/" + id
+	}
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "The import has gone on meanwhile. Look at it again."),
+		`UPDATE imports SET state = $3, cleared_at = $4, sha256 = sha256 || $5 WHERE id = $1 AND state = $2`, id, string(from), string(to), database.Millis(at), free)
+}
+
 func (t *tx) InsertImport(ctx context.Context, i onboarding.Import, lines []onboarding.Row) error {
-	if err := exec(ctx, t.q, gone, `INSERT INTO imports (`+importColumns+`) VALUES (`+marks(9)+`)`,
-		i.ID, string(i.Site), i.SHA256, string(i.State), i.Total, i.ByID, i.By, database.Millis(i.At), nil); err != nil {
+	if err := exec(ctx, t.q, gone, `INSERT INTO imports (`+importColumns+`) VALUES (`+marks(10)+`)`,
+		i.ID, string(i.Site), i.SHA256, string(i.State), i.Total, i.ByID, i.By, database.Millis(i.At), nil, nil); err != nil {
 		return err
 	}
 	var args []any
