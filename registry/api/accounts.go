@@ -14,6 +14,11 @@ import (
 // accountRoutes are people, interface accounts, enrolments and policies, with the
 // permissions of the screens. What is a person's own, such as a password, is changed on the
 // screens alone.
+//
+// Two things stay with the screens. A practice applies there before anybody of it has an
+// account, with its texts read and agreed to by a person; and one-time passwords, passkeys
+// and second factors are set up there, since they prove that a person is at hand, which a
+// program's call cannot.
 func (s *server) accountRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/me", s.get(s.me))
 	v1.GET("/people", s.get(s.people))

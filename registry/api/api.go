@@ -32,8 +32,10 @@ import (
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
 )
@@ -53,6 +55,8 @@ type Config struct {
 	Patients      *patient.Service
 	Immunizations *immunization.Service
 	Quality       *quality.Service
+	Schedules     *schedules.Service
+	Onboarding    *onboarding.Service
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -131,7 +135,11 @@ func (s *server) engine() *gin.Engine {
 	v1.POST("/appliances/:id/profile", s.post(64<<10, s.profile))
 	s.patientRoutes(v1)
 	s.doseRoutes(v1)
-
+	s.reactionRoutes(v1)
+	s.stockRoutes(v1)
+	s.scheduleRoutes(v1)
+	s.importRoutes(v1)
+	s.oversightRoutes(v1)
 	s.qualityRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
@@ -46,7 +48,19 @@ type client struct {
 	store *store.Store
 	auth  *auth.Service
 
-	people *patient.Service
+	people  *patient.Service
+	imports *onboarding.Service
+	as      auth.Principal // whose session it carries when it has no token
+}
+
+// Person is the session of the screens, of which the API asks nothing else.
+func (c *client) Person(r *http.Request) (auth.Principal, context.Context, error) {
+	return c.as, r.Context(), nil
+}
+
+// person calls by the session of somebody with a role, at a site or the programme.
+func (c *client) person(role auth.Role, site coldkeep.SiteID) {
+	c.token, c.as = "", auth.Principal{ID: "p-" + string(role) + string(site), Name: "The " + string(role), Role: role, Site: site}
 }
 
 func serve(t testing.TB, where string) *client {
@@ -83,7 +97,8 @@ func serve(t testing.TB, where string) *client {
 		t.Fatal(err)
 	}
 	doses := immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+	c.imports = onboarding.New(st.Onboarding(), c.people, doses, coldkeep.RealClock{})
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
