@@ -162,8 +162,10 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
-		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies}))
+	programs := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies})
+	mux.Handle("/api/", programs)
+	mux.Handle("/fhir/", programs)
 	mux.Handle("/", screens)
 	r.handler = mux
 
@@ -237,7 +239,7 @@ func (r *Registry) sweep(ctx context.Context) {
 	}
 }
 
-// Handler serves the screens at / and the API under /api/. Calls of the collector's
+// Handler serves the screens at / and the API under /api/ and /fhir/. Calls of the collector's
 // read API that share the listener are to be registered as longer patterns of the
 // same mux this handler is registered on with "/".
 func (r *Registry) Handler() http.Handler { return r.handler }

@@ -30,6 +30,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/fhir"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -85,7 +86,7 @@ type server struct {
 	claims limiter
 }
 
-// New returns the API's handler; it answers under /api/.
+// New returns the API's handler; it answers under /api/ and /fhir/.
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = coldkeep.RealClock{}
@@ -114,6 +115,7 @@ func (s *server) engine() *gin.Engine {
 	})
 	e.GET("/api/openapi.json", s.describe)
 	v1 := e.Group("/api/v1", s.signedIn)
+	s.fhirRoutes(e)
 	s.accountRoutes(v1)
 	s.auditRoutes(v1)
 	v1.GET("/mirror", s.mirror)
@@ -387,6 +389,11 @@ func (s *server) problem(c *gin.Context, err error) {
 }
 
 func write(c *gin.Context, status int, code, detail string) {
+	if strings.HasPrefix(c.Request.URL.Path, "/fhir/") {
+		c.Abort()
+		c.Render(status, resource{fhir.Failure(coldkeep.Errorf(code, "%s", detail))})
+		return
+	}
 	b, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`

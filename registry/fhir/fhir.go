@@ -96,13 +96,25 @@ type Bundle struct {
 type Entry struct {
 	FullURL  string `json:"fullUrl,omitempty"`
 	Resource any    `json:"resource"`
+	Search   *Match `json:"search,omitempty"`
+}
+
+// Match says why an entry is in the answer to a search: "match", or "outcome" for
+// something that is to be told about it.
+type Match struct {
+	Mode string `json:"mode"`
+}
+
+// Tell adds something that is to be known of a search to its answer.
+func (b *Bundle) Tell(severity, code, words string) {
+	b.Entry = append(b.Entry, Entry{Resource: Outcome{ResourceType: "OperationOutcome", Issue: []Issue{{Severity: severity, Code: code, Diagnostics: words}}}, Search: &Match{"outcome"}})
 }
 
 // SearchSet is the answer to a search, one entry a resource.
 func SearchSet[T any](resources []T) Bundle {
 	b := Bundle{ResourceType: "Bundle", Type: "searchset", Total: len(resources)}
 	for _, r := range resources {
-		b.Entry = append(b.Entry, Entry{Resource: r})
+		b.Entry = append(b.Entry, Entry{Resource: r, Search: &Match{"match"}})
 	}
 	return b
 }

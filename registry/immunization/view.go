@@ -85,6 +85,29 @@ func (s *Service) View(ctx context.Context, by auth.Principal, id string) (*View
 	return v, err
 }
 
+// Look gives one dose of a person, whose record is named as the one that stands. It
+// writes the view into the trail. EFORBIDDEN when the record does not open to by,
+// ENOTFOUND.
+func (s *Service) Look(ctx context.Context, by auth.Principal, id string) (Dose, error) {
+	var d Dose
+	err := s.tx(ctx, by, func(tx Tx) error {
+		var err error
+		if d, err = tx.Dose(ctx, id); err != nil {
+			return err
+		}
+		g, err := s.open(ctx, tx, by, d.Patient, auth.ViewPatients)
+		if err != nil {
+			return err
+		}
+		d.Patient = g.Head
+		return tx.Audit(ctx, s.entry(by, "doses.view", "patient/"+g.Head, "", "dose "+id))
+	})
+	if err != nil {
+		d = Dose{}
+	}
+	return d, err
+}
+
 // Explain is View with the chain of decisions behind every dose and forecast. Errors as
 // View.
 func (s *Service) Explain(ctx context.Context, by auth.Principal, id string) (*View, error) {
