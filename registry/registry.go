@@ -292,7 +292,13 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	return demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Clock: r.clock}, secrets, phone)
+	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Clock: r.clock}, secrets, phone)
+	if err != nil {
+		return nil, err
+	}
+	// The first count was made before there was anybody to count.
+	_, err = r.quality.Count(ctx)
+	return people, err
 }
 
 // DemoPhonePath is the path of FurnishDemo's phone.

@@ -322,6 +322,26 @@ func (s *server) editDose(c *gin.Context) {
 	s.showForm(c, p, u, err)
 }
 
+// trustDose takes a dose out of the count by a person's word, or back into it.
+func (s *server) trustDose(c *gin.Context) {
+	err := func() error {
+		revision, err := formRevision(c)
+		if err != nil {
+			return err
+		}
+		spoilt := strings.TrimSpace(c.PostForm("spoilt"))
+		if spoilt == "" && c.PostForm("counts") != "yes" {
+			return coldkeep.Errorf(coldkeep.EINVALID, "What spoilt it: please say.")
+		}
+		return s.Immunizations.Trust(c.Request.Context(), principal(c), c.Param("dose"), revision, spoilt, c.PostForm("why"))
+	}()
+	word := "The dose does not count. The forecast asks for it again."
+	if c.PostForm("counts") == "yes" {
+		word = "The dose counts again."
+	}
+	s.done(c, "/patients/"+c.Param("id")+"/doses/"+c.Param("dose"), word, err)
+}
+
 func formRevision(c *gin.Context) (int64, error) {
 	n, err := strconv.ParseInt(c.PostForm("revision"), 10, 64)
 	if err != nil {

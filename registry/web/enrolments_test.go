@@ -261,7 +261,7 @@ func TestAudit(t *testing.T) {
 func TestLanding(t *testing.T) {
 	s := serve(t)
 	s.furnish()
-	for role, want := range map[auth.Role]string{auth.FrontDesk: "/units", auth.School: "/patients", auth.Auditor: "/audit", auth.StateEpi: "/deidentified"} {
+	for role, want := range map[auth.Role]string{auth.FrontDesk: "/patients", auth.School: "/patients", auth.Auditor: "/audit", auth.StateEpi: "/deidentified"} {
 		n := auth.NewPerson{Name: "The " + string(role), Username: string(role), Password: password, Role: role, Site: "lakeside"}
 		if role.Programme() {
 			n.Site = ""

@@ -45,6 +45,8 @@ func functions(static *assets) template.FuncMap {
 		"calls":        calls,
 		"alertIcon":    alertIcon,
 		"exposure":     exposureWords,
+		"stock":        stockWords,
+		"signedCount":  signedCount,
 		"over":         overBudget,
 		"hours":        hours,
 		"ago":          ago,

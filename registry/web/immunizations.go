@@ -26,6 +26,7 @@ func (s *server) doseRoutes(in *gin.RouterGroup) {
 	in.POST("/patients/:id/doses/:dose", s.editDose)                        // record-doses
 	in.POST("/patients/:id/doses/:dose/delete", s.deleteDose)               // record-doses
 	in.POST("/patients/:id/doses/:dose/distinct", s.tellDosesApart)         // record-doses
+	in.POST("/patients/:id/doses/:dose/trust", s.trustDose)                 // record-doses
 	in.POST("/patients/:id/facts", s.addFact)                               // record-doses
 	in.POST("/patients/:id/facts/:fact/end", s.endFact)                     // record-doses
 	in.POST("/patients/:id/exemptions", s.addExemption)                     // record-exemptions

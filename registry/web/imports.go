@@ -30,7 +30,7 @@ func (s *server) imports(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "imports", &page{Title: "Take over patients", Nav: "patients", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
+	s.render(c, http.StatusOK, "imports", &page{Title: "Take over patients", Nav: "import", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
 }
 
 func (s *server) importTemplate(c *gin.Context) {
@@ -97,7 +97,7 @@ func (s *server) oneImport(c *gin.Context) {
 	if p.Busy {
 		c.Header("Refresh", "2") // shows how far it is, also without scripts
 	}
-	s.render(c, http.StatusOK, "import", &page{Title: "Take over patients", Nav: "patients", Data: p})
+	s.render(c, http.StatusOK, "import", &page{Title: "Take over patients", Nav: "import", Data: p})
 }
 
 func (s *server) takeImport(c *gin.Context) {

@@ -56,7 +56,7 @@ func (s *server) showInterfaces(c *gin.Context, name, token string) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "interfaces", &page{Title: "Interface accounts", Nav: "admin", Path: "/admin/interfaces", Data: p})
+	s.render(c, http.StatusOK, "interfaces", &page{Title: "Interface accounts", Nav: "interfaces", Path: "/admin/interfaces", Data: p})
 }
 
 const interfacesBack = "/admin/interfaces"

@@ -50,6 +50,34 @@ func hours(m float64) string {
 	return fmt.Sprintf("%d h %d min", n/60, n%60)
 }
 
+// stockWords say why the doses of a lot changed.
+func stockWords(k inventory.StockKind) string {
+	switch k {
+	case inventory.StockReceived:
+		return "received"
+	case inventory.StockDrawn:
+		return "given"
+	case inventory.StockReturned:
+		return "back on the lot"
+	case inventory.StockCounted:
+		return "counted"
+	case inventory.StockWasted:
+		return "wasted"
+	}
+	return string(k)
+}
+
+// signedCount gives a change with its sign, the minus as people print it.
+func signedCount(n int) string {
+	switch {
+	case n > 0:
+		return "+" + strconv.Itoa(n)
+	case n < 0:
+		return "−" + strconv.Itoa(-n)
+	}
+	return "0"
+}
+
 type stayRow struct {
 	inventory.Placement
 	Unit string
@@ -68,6 +96,7 @@ type lotPage struct {
 	Expired bool
 	InTime  []stayRow // the latest first
 	Through []exposedRow
+	Journal []inventory.StockEntry // the latest first
 }
 
 // BudgetHours is a budget as the form shows it.
@@ -111,6 +140,10 @@ func (s *server) lot(c *gin.Context) {
 	}
 	for _, x := range l.Exposure.Of {
 		p.Through = append(p.Through, exposedRow{x, names[x.Appliance].Name, "/units/" + string(x.Appliance) + "/excursions/" + x.ID})
+	}
+	if p.Journal, err = s.Inventory.Journal(ctx, who, l.ID); err != nil {
+		s.fail(c, err)
+		return
 	}
 	s.render(c, http.StatusOK, "lot", &page{Title: l.Product + " " + l.Number, Nav: "lots", Data: &p})
 }

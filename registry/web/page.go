@@ -15,6 +15,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -247,6 +248,10 @@ func (s *server) fail(c *gin.Context, err error) {
 	code := coldkeep.ErrorCode(err)
 	if errors.Is(err, context.Canceled) {
 		return // nobody is waiting for the answer
+	}
+	if patient.IsLocked(err) && strings.HasPrefix(c.FullPath(), "/patients/:id") {
+		s.lockedPage(c, c.Param("id"))
+		return
 	}
 	if code == coldkeep.EINTERNAL {
 		s.Log.Error("registry screen", "method", c.Request.Method, "route", c.FullPath(), "err", err)

@@ -208,6 +208,7 @@ type patientPage struct {
 	Mine     bool             // may edit
 	MayLock  bool
 	MayMerge bool
+	Due      *dueSummary // absent for who sees a part of the record alone, and of the deceased
 }
 
 func (s *server) patient(c *gin.Context) {
@@ -228,6 +229,12 @@ func (s *server) patient(c *gin.Context) {
 	}
 	p := patientPage{Record: r, Full0: r.Name(), Age: age(r.Birth, coldkeep.DateOf(s.Clock.Now())), Here: r.Standing(string(who.Site)), Mine: who.Anywhere(auth.EditPatients), MayLock: who.Anywhere(auth.LockPatients),
 		MayMerge: who.Anywhere(auth.ResolveDuplicates)}
+	if !r.Subset && !r.Deceased && who.Anywhere(auth.ViewPatients) {
+		if p.Due, err = s.summaryOf(c, id); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
 	s.render(c, http.StatusOK, "patient", &page{Title: "Patient", Nav: "patients", Data: p})
 }
 
@@ -374,7 +381,7 @@ func (s *server) emergencies(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "emergencies", &page{Title: "Emergencies", Nav: "audit", Data: struct{ Open, Past []patient.Emergency }{open, past}})
+	s.render(c, http.StatusOK, "emergencies", &page{Title: "Emergencies", Nav: "emergencies", Data: struct{ Open, Past []patient.Emergency }{open, past}})
 }
 
 func (s *server) reviewEmergency(c *gin.Context) {

@@ -183,6 +183,8 @@ func (s *Screens) Person(r *http.Request) (auth.Principal, context.Context, erro
 // landing is the page on which a person's work begins.
 func landing(p auth.Principal) string {
 	switch {
+	case p.Anywhere(auth.EditPatients) && !p.Anywhere(auth.ManageStock):
+		return "/patients" // the front desk's work is people; alarms are at the top of every page
 	case p.Anywhere(auth.View):
 		return "/units"
 	case p.Anywhere(auth.SearchPatients):

@@ -36,7 +36,7 @@ func (s *server) showSchedules(c *gin.Context, with *schedules.Comparison, id st
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "schedules", &page{Title: "Immunization schedule", Nav: "admin", Path: "/admin/schedules", Data: schedulePage{all, with, id}})
+	s.render(c, http.StatusOK, "schedules", &page{Title: "Immunization schedule", Nav: "schedules", Path: "/admin/schedules", Data: schedulePage{all, with, id}})
 }
 
 func (s *server) loadSchedule(c *gin.Context) {
