@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,6 +88,7 @@ type Registry struct {
 	people  *patient.Service
 	quality *quality.Service
 	handler http.Handler
+	routes  []string
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -161,13 +163,13 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	programs := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies})
-	mux.Handle("/api/", programs)
-	mux.Handle("/fhir/", programs)
+	mux := http.NewServeMux()
+	mux.Handle("/api/", calls)
+	mux.Handle("/fhir/", calls)
 	mux.Handle("/", screens)
-	r.handler = mux
+	r.handler, r.routes = mux, append(screens.Routes(), calls.Routes()...)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -243,6 +245,10 @@ func (r *Registry) sweep(ctx context.Context) {
 // read API that share the listener are to be registered as longer patterns of the
 // same mux this handler is registered on with "/".
 func (r *Registry) Handler() http.Handler { return r.handler }
+
+// Routes lists what Handler answers, screens and calls, as "METHOD /path" with names for
+// what varies. docs/permissions.md says of each who may use it.
+func (r *Registry) Routes() []string { return slices.Clone(r.routes) }
 
 // Close stops the registry's own work and closes its database. Servers of Handler
 // are to be shut down first.

@@ -86,15 +86,30 @@ type server struct {
 	claims limiter
 }
 
-// New returns the API's handler; it answers under /api/ and /fhir/.
-func New(c Config) http.Handler {
+// API is the calls as one handler, which answers under /api/ and /fhir/.
+type API struct{ engine *gin.Engine }
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.engine.ServeHTTP(w, r) }
+
+// Routes lists the calls as "METHOD /path" with names for what varies.
+func (a *API) Routes() []string {
+	var out []string
+	for _, r := range a.engine.Routes() {
+		out = append(out, r.Method+" "+r.Path)
+	}
+	return out
+}
+
+// New returns the API.
+func New(c Config) *API {
 	if c.Clock == nil {
 		c.Clock = coldkeep.RealClock{}
 	}
 	if c.Searches == nil {
 		c.Searches = throttle.NewSearches()
 	}
-	return (&server{Config: c}).engine()
+	return &API{(&server{Config: c}).engine()}
 }
 
 func (s *server) engine() *gin.Engine {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -108,7 +109,11 @@ type server struct {
 type Screens struct {
 	*server
 	handler http.Handler
+	routes  []string
 }
+
+// Routes lists what the screens answer, as "METHOD /path" with names for what varies.
+func (s *Screens) Routes() []string { return slices.Clone(s.routes) }
 
 // ServeHTTP implements http.Handler.
 func (s *Screens) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
@@ -158,7 +163,11 @@ func New(c Config) (*Screens, error) {
 	if err := e.SetTrustedProxies(c.TrustedProxies); err != nil {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "trusted proxy: want addresses or ranges such as 10.0.0.0/8")
 	}
-	return &Screens{server: s, handler: guard.Handler(e)}, nil
+	var routes []string
+	for _, r := range e.Routes() {
+		routes = append(routes, r.Method+" "+r.Path)
+	}
+	return &Screens{server: s, handler: guard.Handler(e), routes: routes}, nil
 }
 
 // away stands for a collector that is not there.
