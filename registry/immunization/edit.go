@@ -18,7 +18,7 @@ import (
 //
 // Errors as Record; ECONFLICT also when the dose has been changed since or was deleted.
 func (s *Service) Edit(ctx context.Context, by auth.Principal, d Dose, why string, c Confirm) (Dose, error) {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, d.ID)); err != nil {
 		return d, err
 	}
 	why, err := checkReason(why)
@@ -103,7 +103,7 @@ func differences(a, b *Dose) string {
 // Delete takes a dose that was entered by mistake out of the count, with a reason. It is
 // kept. A dose from the stock goes back on its lot. Errors as Edit.
 func (s *Service) Delete(ctx context.Context, by auth.Principal, id string, revision int64, why string) error {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, id)); err != nil {
 		return err
 	}
 	why, err := checkReason(why)
@@ -131,7 +131,7 @@ func (s *Service) Delete(ctx context.Context, by auth.Principal, id string, revi
 // TellApart says by a person's word that two records are of two doses, not of one, so
 // that both count. Errors as Edit; EINVALID when the other is not the same person's.
 func (s *Service) TellApart(ctx context.Context, by auth.Principal, id string, revision int64, other, why string) error {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, id)); err != nil {
 		return err
 	}
 	why, err := checkReason(why)
@@ -162,7 +162,7 @@ func (s *Service) TellApart(ctx context.Context, by auth.Principal, id string, r
 // be trusted: words name the break that spoilt it, "" that it counts after all. Errors as
 // Edit.
 func (s *Service) Trust(ctx context.Context, by auth.Principal, id string, revision int64, words, why string) error {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, id)); err != nil {
 		return err
 	}
 	why, err := checkReason(why)
@@ -226,7 +226,7 @@ func (s *Service) FamilyChanged(ctx context.Context, in patient.Tx, head string)
 // change opens a dose for a correction: the record under its lock, the dose as it stands
 // there, at the revision that was looked at.
 func (s *Service) change(ctx context.Context, by auth.Principal, id string, revision int64, do func(Tx, patient.Gate, Dose) error) error {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, id)); err != nil {
 		return err
 	}
 	return s.tx(ctx, by, func(tx Tx) error {
@@ -246,7 +246,7 @@ func (s *Service) change(ctx context.Context, by auth.Principal, id string, revi
 		}
 		switch {
 		case d.Kind == Administered && by.Site != "" && by.Site != d.Site:
-			return coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it.")
+			return &refusal{coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it."), g.Head, auth.RecordDoses}
 		case d.Deleted != nil:
 			return coldkeep.Errorf(coldkeep.ECONFLICT, "%s has deleted this dose: %s", d.Deleted.By, d.Deleted.Reason)
 		case d.Revision != revision:

@@ -20,7 +20,7 @@ func (s *Service) Catalogue() forecast.Catalogue { return s.schedule.Engine().Ca
 // unknown patient, EINVALID for a wrong field or an unknown code, ECONFLICT when the same
 // stands already.
 func (s *Service) AddFact(ctx context.Context, by auth.Principal, f Fact) (Fact, error) {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, of(f.Patient)); err != nil {
 		return f, err
 	}
 	if err := s.checkFact(&f); err != nil {
@@ -104,7 +104,7 @@ func (s *Service) EndFact(ctx context.Context, by auth.Principal, id, why string
 
 // end is what ending a fact, a reaction and an exemption have in common.
 func (s *Service) end(ctx context.Context, by auth.Principal, why, what string, perm auth.Permission, whose func(Tx) (string, error), do func(Tx, Deletion) error, id string) error {
-	if err := by.Require(perm, by.Site); err != nil {
+	if err := s.may(ctx, by, perm, by.Site, whose); err != nil {
 		return err
 	}
 	why, err := checkReason(why)
@@ -131,7 +131,7 @@ func (s *Service) end(ctx context.Context, by auth.Principal, why, what string, 
 // (77 Ill. Adm. Code 665.510 and 665.520). Who may record exemptions alone, such as a
 // school, may do so. Errors as AddFact.
 func (s *Service) AddExemption(ctx context.Context, by auth.Principal, e Exemption) (Exemption, error) {
-	if err := by.Require(auth.RecordExemptions, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordExemptions, by.Site, of(e.Patient)); err != nil {
 		return e, err
 	}
 	if e.Kind != Medical && e.Kind != Religious {

@@ -37,7 +37,7 @@ var yesNo = []Choice{{"yes", "Yes"}, {"no", "No"}, {"unknown", "Unknown"}}
 // record does not open to by or it may not record, ENOTFOUND for an unknown patient,
 // EINVALID for a wrong field.
 func (s *Service) AddReaction(ctx context.Context, by auth.Principal, r Reaction) (Reaction, error) {
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, of(r.Patient)); err != nil {
 		return r, err
 	}
 	if err := checkReaction(&r); err != nil {

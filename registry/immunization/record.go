@@ -53,11 +53,11 @@ func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confi
 	if by.Site != "" && d.Kind == Administered {
 		d.Site = by.Site
 	}
-	if err := by.Require(auth.RecordDoses, by.Site); err != nil {
+	if err := s.may(ctx, by, auth.RecordDoses, by.Site, of(d.Patient)); err != nil {
 		return d, err
 	}
 	if d.Kind == Administered {
-		if err := by.Require(auth.RecordDoses, d.Site); err != nil {
+		if err := s.may(ctx, by, auth.RecordDoses, d.Site, of(d.Patient)); err != nil {
 			return d, err
 		}
 	}

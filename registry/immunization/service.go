@@ -72,6 +72,41 @@ func (s *Service) tx(ctx context.Context, by auth.Principal, do func(Tx) error) 
 	return r.error
 }
 
+// may is nil when by may do perm at all. A refusal is in the trail of the patient whom whose
+// names.
+func (s *Service) may(ctx context.Context, by auth.Principal, perm auth.Permission, site coldkeep.SiteID, whose func(Tx) (string, error)) error {
+	refused := by.Require(perm, site)
+	if coldkeep.ErrorCode(refused) != coldkeep.EFORBIDDEN {
+		return refused
+	}
+	err := s.store.Tx(ctx, func(tx Tx) error {
+		id, err := whose(tx)
+		if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
+			return nil // there is nobody whose trail it would be in
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, s.entry(by, "doses.refused", "patient/"+id, "", string(perm)))
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// of names a patient, and ofDose the patient of a dose, for may.
+func of(patient string) func(Tx) (string, error) {
+	return func(Tx) (string, error) { return patient, nil }
+}
+
+func ofDose(ctx context.Context, id string) func(Tx) (string, error) {
+	return func(tx Tx) (string, error) {
+		d, err := tx.Dose(ctx, id)
+		return d.Patient, err
+	}
+}
+
 // entry begins an audit entry of by's.
 func (s *Service) entry(by auth.Principal, what, subject, why, detail string) audit.Entry {
 	return audit.Entry{At: s.clock.Now(), WhoID: by.ID, Who: by.Name, What: what, Subject: subject, Site: by.Site, Why: why, Detail: detail}

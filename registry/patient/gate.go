@@ -39,8 +39,8 @@ func (g *Gate) Require(by auth.Principal, perm auth.Permission) error {
 		}
 		return nil
 	}
-	if g.Granted || g.Emergency || g.Own(by.Site) || by.Role == "" || by.Internal() {
-		return nil // an interface account names the person in its message: that is its search
+	if g.Granted || g.Emergency || g.Own(by.Site) || by.Internal() {
+		return nil // a program, too, has found the person: by a search, or by entering who was there already
 	}
 	return coldkeep.Errorf(coldkeep.EFORBIDDEN, "Search for the patient first: a record opens from a search by name and birth date, or by an identifier.")
 }

@@ -98,6 +98,12 @@ func (s *Service) may(ctx context.Context, by auth.Principal, perm auth.Permissi
 	return s.guarded(ctx, by, what, id, func(Tx) error { return by.Require(perm, by.Site) })
 }
 
+// May is nil when by's role allows perm at all, whether or not the record opens, for forms
+// that show nothing of it. EUNAUTHORIZED, EFORBIDDEN; a refusal is in the record's trail.
+func (s *Service) May(ctx context.Context, by auth.Principal, perm auth.Permission, what, id string) error {
+	return s.may(ctx, by, perm, what, id)
+}
+
 // gate reads what decides about a record and asks it. The record it speaks of is the
 // standing one.
 func (s *Service) gate(ctx context.Context, tx Tx, by auth.Principal, id string, perm auth.Permission) (Gate, error) {

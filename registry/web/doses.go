@@ -70,7 +70,7 @@ func (s *server) newDose(c *gin.Context) {
 
 func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string) (*newDosePage, error) {
 	ctx, who := c.Request.Context(), principal(c)
-	if err := who.Require(auth.RecordDoses, who.Site); err != nil {
+	if err := s.Patients.May(ctx, who, auth.RecordDoses, "doses.record", c.Param("id")); err != nil {
 		return nil, err
 	}
 	v, err := s.Immunizations.View(ctx, who, c.Param("id"))
@@ -156,7 +156,7 @@ func (s *server) scanLot(c *gin.Context) {
 
 func (s *server) scanned(c *gin.Context) (string, error) {
 	ctx, who := c.Request.Context(), principal(c)
-	if err := who.Require(auth.RecordDoses, who.Site); err != nil {
+	if err := s.Patients.May(ctx, who, auth.RecordDoses, "doses.record", c.Param("id")); err != nil {
 		return "", err
 	}
 	label, err := barcode.Parse(c.PostForm("barcode"), coldkeep.DateOf(s.Clock.Now()))

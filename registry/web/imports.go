@@ -43,6 +43,11 @@ func (s *server) importTemplate(c *gin.Context) {
 }
 
 func (s *server) uploadImport(c *gin.Context) {
+	// Of who may not, not even the file is read.
+	if _, err := s.Onboarding.List(c.Request.Context(), principal(c)); err != nil {
+		s.fail(c, err)
+		return
+	}
 	h, err := c.FormFile("file")
 	if err != nil {
 		s.done(c, "/import", "", coldkeep.Errorf(coldkeep.EINVALID, "File: choose a CSV file of at most %d MB.", onboarding.MaxBytes>>20))

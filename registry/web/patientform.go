@@ -196,13 +196,15 @@ func (s *server) addPatient(c *gin.Context) {
 }
 
 func (s *server) editPatientForm(c *gin.Context) {
-	r, err := s.Patients.Open(c.Request.Context(), principal(c), c.Param("id"), "to edit")
-	if patient.IsLocked(err) {
-		s.lockedPage(c, c.Param("id"))
-		return
-	}
+	ctx, who, id := c.Request.Context(), principal(c), c.Param("id")
+	var r patient.Record
+	err := s.Patients.May(ctx, who, auth.EditPatients, "patient.edit", id)
 	if err == nil {
-		err = principal(c).Require(auth.EditPatients, principal(c).Site)
+		r, err = s.Patients.Open(ctx, who, id, "to edit")
+	}
+	if patient.IsLocked(err) {
+		s.lockedPage(c, id)
+		return
 	}
 	if err != nil {
 		s.fail(c, err)

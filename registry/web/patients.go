@@ -299,13 +299,15 @@ func (s *server) setDeceased(c *gin.Context) {
 }
 
 func (s *server) optOut(c *gin.Context) {
-	r, err := s.Patients.Open(c.Request.Context(), principal(c), c.Param("id"), "opt-out form")
-	if patient.IsLocked(err) {
-		s.lockedPage(c, c.Param("id"))
-		return
+	ctx, who, id := c.Request.Context(), principal(c), c.Param("id")
+	var r patient.Record
+	err := s.Patients.May(ctx, who, auth.ViewPatients, "patient.view", id)
+	if err == nil {
+		r, err = s.Patients.Open(ctx, who, id, "opt-out form")
 	}
-	if err == nil && r.Subset {
-		err = principal(c).Require(auth.LockPatients, principal(c).Site)
+	if patient.IsLocked(err) {
+		s.lockedPage(c, id)
+		return
 	}
 	if err != nil {
 		s.fail(c, err)
@@ -344,7 +346,7 @@ func (s *server) unlockPatient(c *gin.Context) {
 }
 
 func (s *server) emergencyForm(c *gin.Context) {
-	if err := principal(c).Require(auth.BreakGlass, principal(c).Site); err != nil {
+	if err := s.Patients.May(c.Request.Context(), principal(c), auth.BreakGlass, "patient.emergency", c.Param("id")); err != nil {
 		s.fail(c, err)
 		return
 	}

@@ -38,7 +38,7 @@ func (reactionPage) Relations() []immunization.Choice  { return immunization.Rel
 
 func (s *server) newReaction(c *gin.Context) {
 	who := principal(c)
-	if err := who.Require(auth.RecordDoses, who.Site); err != nil {
+	if err := s.Patients.May(c.Request.Context(), who, auth.RecordDoses, "doses.record", c.Param("id")); err != nil {
 		s.fail(c, err)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 )
 
@@ -40,6 +41,11 @@ func (s *server) showSchedules(c *gin.Context, with *schedules.Comparison, id st
 }
 
 func (s *server) loadSchedule(c *gin.Context) {
+	// Of who may not, not even the files are read.
+	if err := principal(c).Require(auth.ManageProgramme, ""); err != nil {
+		s.fail(c, err)
+		return
+	}
 	version, released, uploads, err := scheduleUpload(c)
 	if err == nil {
 		_, err = s.Schedules.Load(c.Request.Context(), principal(c), version, released, uploads)
