@@ -36,7 +36,7 @@ func TestDosesOverHTTP(t *testing.T) {
 		// Knowing an id opens nothing: a program, too, searches.
 		post("0", at+"/doses", `{"kind":"historical","date":"2999-01-01","cvx":"03"}`).problem(t, 403, coldkeep.EFORBIDDEN, "Search for the patient first")
 		c.do(http.MethodGet, at, "", nil).problem(t, 403, coldkeep.EFORBIDDEN, "Search for the patient first")
-		c.do(http.MethodPost, "/api/v1/patients/search", "", []byte(`{"family":"Okafor","given":"Ada","birth":"`+(coldkeep.DateOf(time.Now()) - 400).String()+`"}`)).ok(t, at[len("/api/v1/patients/"):])
+		c.do(http.MethodPost, "/api/v1/patients/search", "", []byte(`{"family":"Okafor","given":"Ada","birth":"`+(coldkeep.DateOf(time.Now())-400).String()+`"}`)).ok(t, at[len("/api/v1/patients/"):])
 		post("1", at+"/doses", `{"kind":"historical","date":"2999-01-01","cvx":"03"}`).problem(t, 400, coldkeep.EINVALID, "Date: ")
 		post("2", at+"/doses", `{"kind":"historical","date":"`+on+`","cvx":"03","vis":[{"document":"x","edition":"nothing"}]}`).problem(t, 400, coldkeep.EINVALID, "vis[0].edition")
 		a := post("3", at+"/doses", `{"kind":"historical","date":"`+on+`","cvx":"03","source":"02","given_elsewhere_by":"Dr. Lund"}`)

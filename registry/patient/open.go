@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
@@ -169,10 +168,10 @@ func subset(p Patient) Patient {
 
 // History gives the changes of a record, the latest first, to who may see it whole.
 func (s *Service) History(ctx context.Context, by auth.Principal, id string) ([]Change, error) {
-	r, err := s.Open(ctx, by, id, "")
-	if err == nil && r.Subset {
-		err = coldkeep.Errorf(coldkeep.EFORBIDDEN, "Your role (%s) does not allow this here.", by.Role.Title())
+	if err := s.may(ctx, by, auth.ViewPatients, "patient.view", id); err != nil {
+		return nil, err
 	}
+	r, err := s.Open(ctx, by, id, "")
 	return r.History, err
 }
 
