@@ -410,3 +410,14 @@ func (w *world) signIn(role auth.Role, site coldkeep.SiteID) *visitor {
 	}
 	return v
 }
+
+// born is the birth date of a situation's patient.
+func (s *services) born(i int) time.Time {
+	s.t.Helper()
+	var p patient.Patient
+	s.must(s.store.Patients().Tx(s.t.Context(), func(tx patient.Tx) (err error) {
+		p, err = tx.Patient(s.t.Context(), s.things[i]["patient"])
+		return err
+	}))
+	return p.Birth.Midnight(time.UTC)
+}
