@@ -130,6 +130,13 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if r.auth, err = auth.New(st.Auth(), wall, c.SignIn); err != nil {
 		return err
 	}
+	sealed, err := r.auth.SealSecrets(ctx)
+	if err != nil {
+		return err
+	}
+	if sealed > 0 {
+		c.Log.Info("registry: secrets of authenticator apps, kept in clear until now, are encrypted", "people", sealed)
+	}
 	r.enrol = enrolment.New(st.Enrolment(), r.auth, wall)
 	if err := r.enrol.EnsureTexts(ctx); err != nil {
 		return err

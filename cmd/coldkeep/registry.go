@@ -50,6 +50,13 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
 		return err
 	}
+	kept := "" // several processes may serve one PostgreSQL database, and need the same key
+	if cmd.Database == "" {
+		kept = filepath.Join(cmd.Data, secretKeyFile)
+	}
+	if err := cmd.secrets(&cfg, kept); err != nil {
+		return err
+	}
 	if cmd.CollectorURL != "" {
 		apiToken, err := readSecret(cmd.APITokenFile)
 		if err != nil {

@@ -16,12 +16,38 @@ type signInFlags struct {
 	SignInLife   time.Duration `help:"A sign-in ends after so long in any case." default:"14h" env:"COLDKEEP_SIGN_IN_LIFE"`
 	SecondFactor []string      `help:"Roles that must have a second factor, or none (default: those of the programme; in a demo none)." env:"COLDKEEP_SECOND_FACTOR" placeholder:"ROLE"`
 
+	SecretKeyFile string `help:"File with the key, 64 hexadecimal digits, that the secrets of authenticator apps are encrypted by (default secret-key in the data folder, made when it is not there; with a registry on PostgreSQL it has to be named)." env:"COLDKEEP_SECRET_KEY_FILE"`
+
 	OIDCIssuer     string `help:"Issuer of a state's identity provider (OpenID Connect), such as https://id.example.gov." name:"oidc-issuer" env:"COLDKEEP_OIDC_ISSUER"`
 	OIDCName       string `help:"What people call it." name:"oidc-name" default:"the state’s account" env:"COLDKEEP_OIDC_NAME"`
 	OIDCClient     string `help:"Client id of Coldkeep there." name:"oidc-client" env:"COLDKEEP_OIDC_CLIENT"`
 	OIDCSecretFile string `help:"File with the client's secret." name:"oidc-secret-file" env:"COLDKEEP_OIDC_SECRET_FILE"`
 	OIDCClaim      string `help:"Claim that holds the username." name:"oidc-claim" default:"preferred_username" env:"COLDKEEP_OIDC_CLAIM"`
 	OIDCSuffix     string `help:"Cut off the claim's end, such as @dph.example.gov; a value without it is refused." name:"oidc-suffix" env:"COLDKEEP_OIDC_SUFFIX"`
+}
+
+// secretKeyFile is the name of the key in a data folder.
+const secretKeyFile = "secret-key"
+
+// secrets sets up the key by which secrets are kept. kept is the file of it that is made
+// when none is named; "" makes none.
+func (f *signInFlags) secrets(cfg *registry.Config, kept string) error {
+	var key string
+	var err error
+	switch {
+	case f.SecretKeyFile != "":
+		key, err = readSecret(f.SecretKeyFile)
+	case kept != "":
+		key, err = keptSecret(kept)
+	case len(cfg.SignIn.SecondFactor) > 0:
+		return coldkeep.Errorf(coldkeep.EINVALID, "second factors need a key that their secrets are encrypted by, the same wherever this registry runs: make one (openssl rand -hex 32), keep it out of the database's backups and name its file by --secret-key-file, or ask nobody for a second factor (--second-factor none)")
+	default:
+		return nil
+	}
+	if err == nil {
+		cfg.SignIn.Secrets, err = auth.NewSealer(key)
+	}
+	return err
 }
 
 func (f *signInFlags) signIn(cfg *registry.Config, demo bool) error {

@@ -85,6 +85,9 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
 		return err
 	}
+	if err := cmd.secrets(&cfg, filepath.Join(data, secretKeyFile)); err != nil {
+		return err
+	}
 	reg, err := registry.Open(ctx, cfg)
 	if err != nil {
 		return err

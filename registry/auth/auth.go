@@ -29,7 +29,7 @@ type Person struct {
 	LockedUntil  *time.Time // absent: not locked
 	MustChange   bool       // the password was chosen by another, and is to be changed first
 	OneTimeUntil *time.Time // until when such a password opens; absent: no end
-	TOTPSecret   string     // base32; "" when codes are not set up
+	TOTPSecret   string     // sealed (Sealer); "" when codes are not set up
 	TOTPStep     int64      // the last half minute whose code was used
 	CreatedAt    time.Time
 
@@ -97,7 +97,8 @@ type Tx interface {
 	audit.Writer
 	InsertPerson(ctx context.Context, p Person) error // ECONFLICT when the username is taken
 	UpdatePerson(ctx context.Context, p Person) error
-	CountAttempt(ctx context.Context, username string) (Person, error) // adds one to Failed
+	SealTOTPSecret(ctx context.Context, person, clear, sealed string) error // changes nothing when clear is not there any more
+	CountAttempt(ctx context.Context, username string) (Person, error)      // adds one to Failed
 	ResetAttempts(ctx context.Context, id string) error
 	PutMembership(ctx context.Context, m Membership, at time.Time) error // adds it, or changes its role
 	DeleteMembership(ctx context.Context, person string, site coldkeep.SiteID) error
@@ -146,6 +147,8 @@ type Rules struct {
 	Idle         time.Duration // after so long without use a sign-in ends; 0 is never
 	Longest      time.Duration // after so long it ends in any case; 0 is LongestSignIn
 	SecondFactor []Role        // who must have a second factor
+	// Secrets keeps the secrets of authenticator apps; absent: codes cannot be set up.
+	Secrets *Sealer
 }
 
 // LongestSignIn is one long clinic day. It is not prolonged by use, so that a screen on

@@ -46,7 +46,7 @@ func open(t *testing.T, where string) (*auth.Service, *store.Store, *clock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := auth.New(st.Auth(), c)
+	s, err := auth.New(st.Auth(), c, auth.Rules{Secrets: sealer(t, "0")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,12 @@ func (s *Service) NewTOTP(by Principal) (secret, url string, err error) {
 
 // ConfirmTOTP keeps a secret once the person's app has given a right code for it, and
 // returns codes to recover by, each of which works once; they cannot be shown again. It
-// takes the place of an earlier secret. EINVALID for a wrong code.
+// takes the place of an earlier secret. EINVALID for a wrong code, and where no secret key
+// is set up.
 func (s *Service) ConfirmTOTP(ctx context.Context, by Principal, secret, code string) ([]string, error) {
+	if s.rules.Secrets == nil {
+		return nil, errNoKey
+	}
 	step, ok := s.totpStep(secret, code)
 	if !ok {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "This code is not right. Check that the clock of your telephone is right, and type the code that it shows now.")
@@ -52,7 +56,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, by Principal, secret, code st
 		if err != nil {
 			return err
 		}
-		p.TOTPSecret, p.TOTPStep = secret, step
+		p.TOTPSecret, p.TOTPStep = s.rules.Secrets.Seal(secret, p.ID), step
 		if err := tx.UpdatePerson(ctx, p); err != nil {
 			return err
 		}
@@ -169,11 +173,15 @@ func (s *Service) Code(ctx context.Context, person, code string) (Method, error)
 	if p, err = s.attempt(ctx, p.Username); err != nil {
 		return "", err
 	}
+	secret, err := s.secretOf(&p)
+	if err != nil {
+		return "", err
+	}
 	method := Method("")
 	clean := strings.NewReplacer(" ", "", "-", "").Replace(strings.ToLower(strings.TrimSpace(code)))
 	err = s.store.Tx(ctx, func(tx Tx) error {
 		method = ""
-		if step, ok := s.totpStep(p.TOTPSecret, clean); ok && len(clean) == 6 {
+		if step, ok := s.totpStep(secret, clean); ok && len(clean) == 6 {
 			fresh, err := tx.UseTOTPStep(ctx, p.ID, step)
 			if err != nil || !fresh {
 				return err // a code is good once

@@ -56,6 +56,12 @@ func (t *tx) UpdatePerson(ctx context.Context, p auth.Person) error {
 		sql.NullString{String: string(p.Site), Valid: p.Site != ""}, p.Email, flag(p.MustChange), database.NullMillis(p.OneTimeUntil), p.TOTPSecret, p.TOTPStep)
 }
 
+// SealTOTPSecret replaces a secret that is kept in clear, unless it was changed meanwhile.
+func (t *tx) SealTOTPSecret(ctx context.Context, person, clear, sealed string) error {
+	_, err := t.q.ExecContext(ctx, `UPDATE people SET totp_secret = $3 WHERE id = $1 AND totp_secret = $2`, person, clear, sealed)
+	return failed(err)
+}
+
 func (t *tx) CountAttempt(ctx context.Context, username string) (auth.Person, error) {
 	return one(ctx, t.q, person, "There is no such person.",
 		`UPDATE people SET failed = failed + 1 WHERE username = $1 RETURNING `+personColumns, username)

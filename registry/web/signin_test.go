@@ -102,7 +102,7 @@ func TestSecondFactorIsNeeded(t *testing.T) {
 	s := serve(t)
 	s.furnish()
 	var err error
-	s.auth, err = auth.New(s.store.Auth(), wall{}, auth.Rules{SecondFactor: []auth.Role{auth.StateAdmin}})
+	s.auth, err = auth.New(s.store.Auth(), wall{}, auth.Rules{SecondFactor: []auth.Role{auth.StateAdmin}, Secrets: testSealer(t)})
 	s.must(err)
 	s.cfg.Auth = s.auth
 	s.again()

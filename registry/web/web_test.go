@@ -119,7 +119,7 @@ func serve(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, err := auth.New(st.Auth(), coldkeep.RealClock{})
+	people, err := auth.New(st.Auth(), coldkeep.RealClock{}, auth.Rules{Secrets: testSealer(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +163,16 @@ func (s *site) must(err error) {
 
 // furnish adds clinics, people of every role, and an excursion with its alert and
 // its held lot at lakeside.
+// testSealer keeps the secrets of authenticator apps.
+func testSealer(t testing.TB) *auth.Sealer {
+	t.Helper()
+	s, err := auth.NewSealer(strings.Repeat("5", 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func (s *site) furnish() {
 	s.t.Helper()
 	ctx := s.t.Context()
