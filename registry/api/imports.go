@@ -71,6 +71,11 @@ func (s *server) file(c *gin.Context, limit int64, media string) ([]byte, bool) 
 // uploadImport takes the file as the body. It needs no idempotency key: the same file
 // again is the import that there is.
 func (s *server) uploadImport(c *gin.Context) {
+	// Of who may not, not even the file is read.
+	if _, err := s.Onboarding.List(c.Request.Context(), principal(c)); err != nil {
+		s.problem(c, err)
+		return
+	}
 	body, ok := s.file(c, onboarding.MaxBytes, "text/csv")
 	if !ok {
 		return

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 )
 
@@ -61,6 +62,11 @@ func (s *server) scheduleList(c *gin.Context) (any, error) {
 // loadSchedule takes the archive that CDC publishes as the body. It needs no idempotency
 // key: a version that is there is refused.
 func (s *server) loadSchedule(c *gin.Context) {
+	// Of who may not, not even the archive is read.
+	if err := principal(c).Require(auth.ManageProgramme, ""); err != nil {
+		s.problem(c, err)
+		return
+	}
 	released := coldkeep.Date(0)
 	if v := c.Query("released"); v != "" {
 		var err error
