@@ -29,6 +29,7 @@ func TestReactionsOverHTTP(t *testing.T) {
 		c := serve(t, where)
 		c.token = recordsToken
 		at := "/api/v1/patients/" + c.child()
+		c.do(http.MethodPost, "/api/v1/patients/search", "", []byte(`{"family":"Okafor","given":"Ada","birth":"`+(coldkeep.DateOf(time.Now())-400).String()+`"}`)).ok(t, `"Okafor"`)
 		dose := c.post(at+"/doses", `{"kind":"historical","date":"`+(coldkeep.DateOf(time.Now())-20).String()+`","cvx":"03","source":"01"}`).id(t)
 		c.post(at+"/reactions", `{"doses":["`+dose+`"]}`).problem(t, 400, coldkeep.EINVALID, "What happened")
 		c.post(at+"/reactions", `{"doses":["x"],"event":"rash"}`).problem(t, 400, coldkeep.EINVALID, "Doses")
