@@ -54,6 +54,9 @@ type Config struct {
 	// in, such as "ssl://broker.example:8883"; "" tells it none.
 	Broker string
 
+	// Codes are the vaccine code sets; nil takes those that come with the program.
+	Codes *vaccine.Codes
+
 	// CollectorToken, when set, is accepted as the bearer token of an interface
 	// account with scope collector.
 	CollectorToken string
@@ -103,6 +106,9 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	if c.Clock == nil {
 		c.Clock = coldkeep.RealClock{}
 	}
+	if c.Codes == nil {
+		c.Codes = vaccine.Builtin()
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -144,13 +150,13 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	look := review.New(st, wall)
 	r.templog = templog.New(st.Templog(), c.Clock)
 	r.stock = inventory.New(st.Inventory(), c.Clock)
-	r.quality = quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{})
+	r.quality = quality.New(st.Quality(), c.Codes, coldkeep.RealClock{})
 	r.people = patient.New(st.Patients(), c.Clock)
 	inForce, err := schedules.New(ctx, st.Schedules(), c.Clock)
 	if err != nil {
 		return err
 	}
-	r.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), c.Clock)
+	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.CollectorToken != "" {

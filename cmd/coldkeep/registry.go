@@ -26,6 +26,7 @@ type registryCmd struct {
 	SecureCookies      bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin      []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
 	signInFlags        `embed:""`
+	codesFlags         `embed:""`
 
 	Demo        bool   `help:"Furnish two invented clinics and print the passwords."`
 	DemoSecrets string `help:"Folder for the demo devices' passwords, one file a device." default:"" placeholder:"DIR"`
@@ -48,6 +49,9 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	}
 	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Broker: cmd.DeviceBroker}
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
+	if err := cmd.load(&cfg, log); err != nil {
 		return err
 	}
 	kept := "" // several processes may serve one PostgreSQL database, and need the same key

@@ -35,6 +35,7 @@ type upCmd struct {
 	DeviceBroker string `help:"Broker address that devices are told when they are let in; by default the one here." env:"COLDKEEP_DEVICE_BROKER"`
 
 	signInFlags  `embed:""`
+	codesFlags   `embed:""`
 	mqttTLSFlags `embed:""`
 	brokerFlags  `embed:""`
 	storesFlags  `embed:""`
@@ -83,6 +84,9 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late,
 		Devices: late, Latest: late, Verdicts: late, Channels: late, Broker: cmd.deviceBroker()}
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
+	if err := cmd.load(&cfg, log); err != nil {
 		return err
 	}
 	if err := cmd.secrets(&cfg, filepath.Join(data, secretKeyFile)); err != nil {
