@@ -212,6 +212,9 @@ func (s *server) signedIn(c *gin.Context) {
 // handler of every search.
 func (s *server) searching(c *gin.Context) {
 	if wait := s.Searches.Take(principal(c).ID, c.ClientIP(), time.Now()); wait > 0 {
+		if err := s.Patients.Refused(c.Request.Context(), principal(c), c.FullPath()); err != nil {
+			s.Log.Error("a refused search is not in the trail", "err", err)
+		}
 		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		s.problem(c, coldkeep.Errorf(coldkeep.ETOOMANY, "searches come too often: wait %s", wait.Round(time.Second)+time.Second))
 	}

@@ -140,6 +140,19 @@ func (q *Query) checkNumber(by auth.Principal) error {
 	return nil
 }
 
+// Refused enters into the trail that by asked for another search, of people or, with an
+// audit path, of the trail, before the last ones allow it, and was not answered.
+func (s *Service) Refused(ctx context.Context, by auth.Principal, path string) error {
+	return s.store.Tx(ctx, func(tx Tx) error {
+		e := s.entry(by, "patient.search", "", "", "too often; refused")
+		e.Subject = "patients"
+		if strings.Contains(path, "/audit") {
+			e.What, e.Subject = "audit.search", "audit"
+		}
+		return tx.Audit(ctx, e)
+	})
+}
+
 // Search finds people by need to know. What it shows opens to by for a shift; a locked
 // record is shown as locked, without its data, and only when it fits exactly. EINVALID with
 // advice when the search is too broad or finds more than ten people; ETOOMANY when by has

@@ -66,7 +66,13 @@ func (s *server) fromAddress(c *gin.Context) {
 // searching bounds how often a person, and an address, may search. It goes before the
 // handler of every search; the API's calls count with it.
 func (s *server) searching(c *gin.Context) {
-	if s.slowFor(c, s.Searches.Take(principal(c).ID, c.ClientIP(), time.Now())) {
+	wait := s.Searches.Take(principal(c).ID, c.ClientIP(), time.Now())
+	if wait > 0 {
+		if err := s.Patients.Refused(c.Request.Context(), principal(c), c.FullPath()); err != nil {
+			s.Log.Error("a refused search is not in the trail", "err", err)
+		}
+	}
+	if s.slowFor(c, wait) {
 		c.Abort()
 	}
 }
