@@ -46,7 +46,6 @@ const drawDays = 45
 // too early, one refusal, one contraindication; and what was given lately comes from the
 // demo's lots, so that a hold on one shows who got doses from it.
 func (f furnisher) doses() error {
-	now := f.s.Clock.Now()
 	// The child whose doses are recorded last: where they stand, all do.
 	if done, err := f.hasDoses("northgate", lastNumber); err != nil || done {
 		return err
@@ -69,7 +68,7 @@ func (f furnisher) doses() error {
 					continue
 				}
 			}
-			if err := f.history(h, m, id, stock.Lots, now, i+k); err != nil {
+			if err := f.history(h, m, id, stock.Lots, i+k); err != nil {
 				return err
 			}
 		}
@@ -90,7 +89,7 @@ func (f furnisher) hasDoses(site coldkeep.SiteID, number string) (bool, error) {
 	return err == nil && len(v.Doses) > 0, err
 }
 
-func (f furnisher) history(h household, m member, id string, lots []inventory.LotView, now time.Time, n int) error {
+func (f furnisher) history(h household, m member, id string, lots []inventory.LotView, n int) error {
 	by := f.practice(h.site)
 	v, err := f.s.Immunizations.View(f.ctx, by, id)
 	if err != nil || len(v.Doses) > 0 || len(v.Facts) > 0 {

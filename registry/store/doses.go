@@ -73,16 +73,16 @@ func doseArgs(d *immunization.Dose) ([]any, error) {
 		strings.Join(d.DistinctFrom, " "), deleted.By, deletedAt, deleted.Reason, d.EnteredBy, string(d.EnteredSite), database.Millis(d.EnteredAt), d.Revision}, nil
 }
 
-// among is a condition on a column for a list of values, with numbers from first on.
-func among(column string, values []string, first int) (string, []any) {
-	marks, args := make([]string, len(values)), make([]any, len(values))
-	for i, v := range values {
-		marks[i], args[i] = "$"+strconv.Itoa(first+i), v
+// ofPatients is a condition on the column patient, with its parameters from $1 on.
+func ofPatients(ids []string) (string, []any) {
+	marks, args := make([]string, len(ids)), make([]any, len(ids))
+	for i, v := range ids {
+		marks[i], args[i] = "$"+strconv.Itoa(1+i), v
 	}
-	if len(values) == 0 {
+	if len(ids) == 0 {
 		return "1 = 0", nil
 	}
-	return column + " IN (" + strings.Join(marks, ", ") + ")", args
+	return "patient IN (" + strings.Join(marks, ", ") + ")", args
 }
 
 func (r rows) Subject(ctx context.Context, id string) (immunization.Subject, error) {
@@ -106,7 +106,7 @@ func (r rows) Dose(ctx context.Context, id string) (immunization.Dose, error) {
 }
 
 func (r rows) Doses(ctx context.Context, patients []string) ([]immunization.Dose, error) {
-	where, args := among("patient", patients, 1)
+	where, args := ofPatients(patients)
 	return list(ctx, r.q, dose, `SELECT `+doseColumns+` FROM doses WHERE `+where+` ORDER BY given, id`, args...)
 }
 
@@ -135,7 +135,7 @@ func (r rows) DoseHistory(ctx context.Context, id string) ([]immunization.Change
 // Names gives the legal name in use of each record.
 func (r rows) Names(ctx context.Context, patients []string) (map[string]patient.Name, error) {
 	out := map[string]patient.Name{}
-	where, args := among("patient", patients, 1)
+	where, args := ofPatients(patients)
 	type named struct {
 		id   string
 		name patient.Name

@@ -28,7 +28,7 @@ func fact(s scanner) (f immunization.Fact, err error) {
 }
 
 func (r rows) Facts(ctx context.Context, patients []string) ([]immunization.Fact, error) {
-	where, args := among("patient", patients, 1)
+	where, args := ofPatients(patients)
 	return list(ctx, r.q, fact, `SELECT `+factColumns+` FROM facts WHERE `+where+` ORDER BY id`, args...)
 }
 
@@ -68,7 +68,7 @@ func reaction(s scanner) (r immunization.Reaction, err error) {
 }
 
 func (r rows) Reactions(ctx context.Context, patients []string) ([]immunization.Reaction, error) {
-	where, args := among("patient", patients, 1)
+	where, args := ofPatients(patients)
 	return list(ctx, r.q, reaction, `SELECT `+reactionColumns+` FROM reactions WHERE `+where+` ORDER BY id`, args...)
 }
 
@@ -110,7 +110,7 @@ func exemption(s scanner) (e immunization.Exemption, err error) {
 }
 
 func (r rows) Exemptions(ctx context.Context, patients []string) ([]immunization.Exemption, error) {
-	where, args := among("patient", patients, 1)
+	where, args := ofPatients(patients)
 	return list(ctx, r.q, exemption, `SELECT `+exemptionColumns+` FROM exemptions WHERE `+where+` ORDER BY id`, args...)
 }
 
