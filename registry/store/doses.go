@@ -164,6 +164,16 @@ func (t *tx) InsertDose(ctx context.Context, d immunization.Dose) error {
 	return exec(ctx, t.q, gone, `INSERT INTO doses (`+doseColumns+`) VALUES (`+marks(len(args))+`)`, args...)
 }
 
+func (r rows) DoseForm(ctx context.Context, form string) (immunization.SentForm, error) {
+	return one(ctx, r.q, func(s scanner) (f immunization.SentForm, err error) { return f, s.Scan(&f.Form, &f.Dose, &f.Sent) },
+		"This form has recorded nothing.", `SELECT form, dose, sent FROM dose_forms WHERE form = $1`, form)
+}
+
+func (t *tx) InsertDoseForm(ctx context.Context, f immunization.SentForm, at time.Time) error {
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "This form has recorded a dose already."),
+		`INSERT INTO dose_forms (form, dose, sent, at) VALUES ($1, $2, $3, $4) ON CONFLICT (form) DO NOTHING`, f.Form, f.Dose, f.Sent, database.Millis(at))
+}
+
 // marks is a list of n parameters.
 func marks(n int) string {
 	var b strings.Builder

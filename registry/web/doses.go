@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
@@ -23,6 +25,7 @@ type newDosePage struct {
 	*immunization.View
 	Codes    *vaccine.Codes
 	Kind     immunization.DoseKind
+	Form     string // the key of the form: sent twice, it records one dose
 	Group    string // only lots of this vaccine group
 	Picks    []immunization.Pick
 	Lot      *immunization.Pick // chosen
@@ -77,7 +80,7 @@ func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string
 	if err != nil {
 		return nil, err
 	}
-	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
+	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Form: cmp.Or(c.PostForm("form"), ulid.Make().String()), Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
 	p.Values.Date, p.Values.Given = v.Today.String(), v.Today.String()
 	p.Values.Source = "01"
 	if kind != immunization.Administered {
@@ -217,7 +220,7 @@ func (s *server) formDose(c *gin.Context) (immunization.Dose, error) {
 }
 
 func confirmOf(c *gin.Context) immunization.Confirm {
-	return immunization.Confirm{Yes: c.PostForm("confirm") != "", Why: c.PostForm("confirm_why")}
+	return immunization.Confirm{Yes: c.PostForm("confirm") != "", Why: c.PostForm("confirm_why"), Form: c.PostForm("form")}
 }
 
 func (s *server) recordDose(c *gin.Context) {
@@ -241,6 +244,11 @@ func (s *server) recordDose(c *gin.Context) {
 		s.fail(c, e)
 		return
 	}
+	var used *immunization.UsedForm
+	if errors.As(err, &used) {
+		p.Form = ulid.Make().String() // sent again it is a form of its own
+	}
+	c.Request.PostForm.Set("form", p.Form)
 	s.showForm(c, p, u, err)
 }
 
