@@ -11,6 +11,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -219,12 +220,12 @@ func (t *tx) LinkDose(ctx context.Context, id, duplicateOf string) error {
 }
 
 // SpoilDoses marks the doses that were given from a lot on a day or later.
-func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) (int, error) {
+func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) ([]inventory.Spoilt, error) {
 	doses, err := t.DosesFrom(ctx, lot, since)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	n := 0
+	var out []inventory.Spoilt
 	for _, d := range doses {
 		if d.NonViable != "" {
 			continue
@@ -232,9 +233,9 @@ func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, wo
 		d.NonViable = words
 		d.Revision++
 		if err := t.UpdateDose(ctx, d, by, why, at); err != nil {
-			return n, err
+			return out, err
 		}
-		n++
+		out = append(out, inventory.Spoilt{Dose: d.ID, Patient: d.Patient})
 	}
-	return n, nil
+	return out, nil
 }
