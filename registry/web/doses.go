@@ -15,6 +15,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 	"github.com/coldkeep/coldkeep/registry/vaccine/barcode"
 )
@@ -35,7 +36,9 @@ type newDosePage struct {
 	Vaccines []vaccine.Vaccine
 	Dose     *immunization.Dose // of an edit
 	Changes  []immunization.Change
-	Mine     bool // the person may correct it
+	// Meanwhile is what somebody else has changed since the form was made.
+	Meanwhile []patient.Meanwhile
+	Mine      bool // the person may correct it
 }
 
 // doseDefaults is what the form begins with.
@@ -296,7 +299,7 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 	p.Mine = d.Deleted == nil && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
 	p.Current = s.Immunizations.Codes().Statements(d.CVX)
 	p.Values = doseDefaults{Date: d.Date.String(), CVX: d.CVX, MVX: d.MVX, Lot: d.Lot, Expires: d.Expires.String(), Route: d.Route, BodySite: d.BodySite, Amount: d.Amount, Eligibility: d.Eligibility,
-		GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal, Note: d.Note, Given: d.Date.String()}
+		GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal, Note: d.Note, Given: visGiven(d)}
 	if p.Mine && d.Kind == immunization.Administered && who.May(auth.View, who.Site) {
 		stock, err := s.Inventory.Stock(ctx, who)
 		if err != nil {
@@ -318,7 +321,8 @@ func (s *server) editDose(c *gin.Context) {
 		}
 	}
 	var u *immunization.Unconfirmed
-	if !errors.As(err, &u) {
+	warned := errors.As(err, &u)
+	if coldkeep.ErrorCode(err) != coldkeep.ECONFLICT {
 		s.done(c, at, "The dose has been corrected. What was there before is kept.", err)
 		return
 	}
@@ -326,6 +330,17 @@ func (s *server) editDose(c *gin.Context) {
 	if e != nil {
 		s.fail(c, e)
 		return
+	}
+	if !warned {
+		told, changed := rebaseDose(c, p.Dose, p.Changes, d.Revision)
+		if !changed || !p.Mine {
+			s.done(c, at, "", err)
+			return
+		}
+		p.Meanwhile = told
+		c.Request.PostForm.Set("revision", strconv.FormatInt(p.Dose.Revision, 10))
+		c.Request.PostForm.Set("ndc", p.Dose.NDC) // hidden: goes with the lot that stands
+		err = coldkeep.Errorf(coldkeep.ECONFLICT, "Somebody has changed this dose while you were at it. Nothing has been saved yet: the form has their changes and yours. Look at it, then save.")
 	}
 	s.showForm(c, p, u, err)
 }

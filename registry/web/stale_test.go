@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -100,5 +101,53 @@ func TestListsAreRebased(t *testing.T) {
 	}
 	if got, told, err := s.people.Rebase(of(one), of(one), of(four)); err != nil || len(told) != 0 || len(got.Contacts) != 1 || got.Contacts[0] != four {
 		t.Errorf("%+v %+v %v", got.Contacts, told, err)
+	}
+}
+
+// The same of a dose: the second correction is told of the first, and undoes nothing of it.
+func TestAStaleCorrection(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	p, lot := s.child("lakeside"), s.freeLot()
+	b := s.as("nurse")
+	at := "/patients/" + p
+	day := clinicDay(s.cfg.Clock.Now()).String()
+	given := url.Values{"kind": {"administered"}, "stock": {lot}, "date": {day}, "eligibility": {"V02"}, "body_site": {"LT"}, "route": {"SC"}, "amount": {"0.5"}, "given_by": {"Marcus Hale, RN"}}
+	if r := b.post(at+"/doses", given); r.status != 303 {
+		t.Fatal(r.status)
+	}
+	nurse := auth.Principal{ID: "n", Name: "N", Role: auth.Nurse, Site: "lakeside"}
+	look := func() immunization.Dose {
+		t.Helper()
+		v, err := s.doses.View(t.Context(), nurse, p)
+		s.must(err)
+		return v.Doses[0]
+	}
+	d := look()
+	form := func(change func(url.Values)) url.Values {
+		f := url.Values{"kind": {"administered"}, "revision": {"1"}, "ndc": {d.NDC}, "stock": {lot}, "date": {day}, "eligibility": {"V02"}, "body_site": {"LT"}, "route": {"SC"}, "amount": {"0.5"},
+			"given_by": {"Marcus Hale, RN"}, "ordered_by": {""}, "note": {""}, "vis_given": {day}, "why": {"looked at the chart"}}
+		change(f)
+		return f
+	}
+	if r := b.post(at+"/doses/"+d.ID, form(func(f url.Values) { f.Set("body_site", "RT"); f.Set("amount", "0.7") })); r.status != 303 {
+		t.Fatal(r.status)
+	}
+	mine := form(func(f url.Values) { f.Set("ordered_by", "Dr. Lund"); f.Set("amount", "0.6") })
+	r := b.post(at+"/doses/"+d.ID, mine)
+	b.has("stale", words(t, r.body), "Nothing has been saved yet", "Body site", "LT", "RT", "you have both changed it")
+	if r.status != 409 || !strings.Contains(r.body, `value="Dr. Lund"`) || !strings.Contains(r.body, `<option value="RT" selected`) || !strings.Contains(r.body, `name="revision" value="2"`) {
+		t.Fatalf("%d: the form has not both people's changes", r.status)
+	}
+	if now := look(); now.OrderedBy != "" || now.BodySite != "RT" {
+		t.Fatalf("%+v", now)
+	}
+	mine.Set("revision", "2")
+	mine.Set("body_site", "RT")
+	if r := b.post(at+"/doses/"+d.ID, mine); r.status != 303 {
+		t.Fatal(r.status)
+	}
+	if now := look(); now.OrderedBy != "Dr. Lund" || now.BodySite != "RT" || now.Amount != "0.6" {
+		t.Errorf("%+v", now)
 	}
 }
