@@ -102,6 +102,7 @@ func (s *splitter) line(line []byte, number int, long bool) {
 		s.add(trimmed, long)
 	case kind != "":
 		s.flush()
+		s.glued = false
 		s.wrapper(kind, trimmed, number)
 	case s.item != nil:
 		s.add(trimmed, long)
