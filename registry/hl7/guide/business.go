@@ -85,6 +85,13 @@ var decisive = []check{
 	{rule: "dose-in-future", segment: "RXA", field: 3, need: "EEE", code: ApplicationError, app: IllogicalDate, drop: true,
 		text:  "RXA-3 (date of administration) is in the future.",
 		fails: func(j *judged) bool { return j.out.Kind != Nothing && j.out.Date > j.w.today }},
+	{rule: "dose-after-message", segment: "RXA", field: 3, need: "WWW", code: ApplicationError, app: IllogicalDate,
+		text: "RXA-3 (date of administration) is after the time of the message (MSH-7).",
+		fails: func(j *judged) bool {
+			// A day's grace: the sender's clock may be in another zone than its calendar.
+			sent := j.w.result.Header.Sent
+			return j.out.Kind != Nothing && !sent.IsZero() && j.out.Date > coldkeep.DateOf(sent)+1
+		}},
 	{rule: "dose-after-death", segment: "RXA", field: 3, need: "EEE", code: ApplicationError, app: IllogicalDate, drop: true,
 		text: "RXA-3 (date of administration) is after the date of death.",
 		fails: func(j *judged) bool {

@@ -108,7 +108,7 @@ var rules = []rule{
 	{segment: "QPD", field: 11, name: "birth order", need: "---", kind: birthOrder},
 
 	{segment: "RCP", field: 1, name: "query priority", need: "---", kind: fixed("I"), keep: true},
-	{segment: "RCP", field: 2, name: "quantity limit", need: "Rw-", kind: limit},
+	{segment: "RCP", field: 2, name: "quantity limit", need: "ww-", kind: limit},
 }
 
 // bySegment are the rules of each segment.

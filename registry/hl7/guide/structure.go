@@ -217,14 +217,14 @@ func (w *walk) twice(all []Order) {
 	seen := map[ID]bool{}
 	for i := range all {
 		a := &all[i]
-		if a.Filler.Value != "" {
-			if seen[a.Filler] {
-				w.say(Warning, a.OrderAt, DuplicateKey, "", "same-key", "ORC-3 is that of an order before it: the later one stands.")
-			}
-			seen[a.Filler] = true
-		}
 		if a.Kind == Nothing || a.Kind == Refused || a.Action == Delete {
 			continue
+		}
+		if a.Filler.Value != "" {
+			if seen[a.Filler] {
+				w.say(Warning, a.OrderAt, DuplicateKey, "", "same-key", "ORC-3 is that of another order of the message: the later one is an update of it.")
+			}
+			seen[a.Filler] = true
 		}
 		v, _ := w.codes.CVX(a.CVX)
 		for j := range i {
