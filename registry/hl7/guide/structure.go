@@ -212,24 +212,15 @@ func (w *walk) details(o *order, p *parts, out *Order) {
 	}
 }
 
-// twice warns of orders that tell of one dose.
+// twice warns of orders that tell of one dose, and of doses that share one number.
 func (w *walk) twice(all []Order) {
-	seen := map[ID]bool{}
+	w.sharedKeys(all)
 	for i := range all {
 		a := &all[i]
-		if a.Kind == Nothing || a.Kind == Refused || a.Action == Delete {
-			continue
-		}
-		if a.Filler.Value != "" {
-			if seen[a.Filler] {
-				w.say(Warning, a.OrderAt, DuplicateKey, "", "same-key", "ORC-3 is that of another order of the message: the later one is an update of it.")
-			}
-			seen[a.Filler] = true
-		}
 		v, _ := w.codes.CVX(a.CVX)
 		for j := range i {
 			b := &all[j]
-			if b.Kind == Nothing || b.Kind == Refused || b.Action == Delete || b.Date != a.Date {
+			if !a.dose() || !b.dose() || a.Date != b.Date {
 				continue
 			}
 			other, _ := w.codes.CVX(b.CVX)
@@ -238,6 +229,46 @@ func (w *walk) twice(all []Order) {
 				at.Field = 3
 				w.say(Warning, at, ApplicationError, IllogicalValue, "same-day", "Another order tells of a dose of the same vaccine group on the same day.")
 				break
+			}
+		}
+	}
+}
+
+// dose reports whether an order tells of a dose that was given by somebody.
+func (o *Order) dose() bool { return o.Kind != Nothing && o.Kind != Refused && o.Action != Delete }
+
+// sharedKeys looks for an ORC-3 that several doses have. Where they are different doses,
+// the number is the key of none: taken as one, each would replace the one before it.
+func (w *walk) sharedKeys(all []Order) {
+	by := map[ID][]*Order{}
+	for i := range all {
+		if a := &all[i]; a.Filler.Value != "" && a.dose() {
+			by[a.Filler] = append(by[a.Filler], a)
+		}
+	}
+	for i := range all {
+		a := &all[i]
+		group := by[a.Filler]
+		if len(group) < 2 || a != group[0] {
+			continue
+		}
+		differ := slices.ContainsFunc(group, func(b *Order) bool { return b.Date != a.Date || b.CVX != a.CVX })
+		text := "ORC-3 is that of the same dose earlier in the message: this one is an update of it."
+		if differ {
+			text = "ORC-3 is the same for different doses of the message: it is not taken as the number of any."
+		}
+		for k, b := range group {
+			if differ || k > 0 {
+				at := b.OrderAt
+				if at.Segment == "" {
+					at = b.At
+				} else {
+					at.Field = 3
+				}
+				w.say(Warning, at, DuplicateKey, "", "same-key", "%s", text)
+			}
+			if differ {
+				b.Filler = ID{}
 			}
 		}
 	}
