@@ -3,6 +3,7 @@ package guide
 import (
 	"slices"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/hl7/er7"
 )
 
@@ -215,21 +216,27 @@ func (w *walk) details(o *order, p *parts, out *Order) {
 // twice warns of orders that tell of one dose, and of doses that share one number.
 func (w *walk) twice(all []Order) {
 	w.sharedKeys(all)
+	type seenOn struct {
+		day   coldkeep.Date
+		group string // or the CVX code of a vaccine without one
+	}
+	seen := map[seenOn]bool{}
 	for i := range all {
 		a := &all[i]
+		if !a.dose() {
+			continue
+		}
 		v, _ := w.codes.CVX(a.CVX)
-		for j := range i {
-			b := &all[j]
-			if !a.dose() || !b.dose() || a.Date != b.Date {
-				continue
-			}
-			other, _ := w.codes.CVX(b.CVX)
-			if a.CVX == b.CVX || slices.ContainsFunc(v.Groups, func(g string) bool { return slices.Contains(other.Groups, g) }) {
-				at := a.At
-				at.Field = 3
-				w.say(Warning, at, ApplicationError, IllogicalValue, "same-day", "Another order tells of a dose of the same vaccine group on the same day.")
-				break
-			}
+		again := false
+		for _, group := range append([]string{"CVX " + a.CVX}, v.Groups...) {
+			k := seenOn{a.Date, group}
+			again = again || seen[k]
+			seen[k] = true
+		}
+		if again {
+			at := a.At
+			at.Field = 3
+			w.say(Warning, at, ApplicationError, IllogicalValue, "same-day", "Another order tells of a dose of the same vaccine group on the same day.")
 		}
 	}
 }
