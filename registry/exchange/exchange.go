@@ -190,9 +190,8 @@ type Order struct {
 
 // Word is the last that was said about a topic of a person.
 type Word struct {
-	Topic  string
-	Sent   time.Time
-	Digest string // of what was said, for two messages of one moment
+	Topic string
+	Sent  time.Time // by the message's own word (MSH-7)
 }
 
 // Envelope is what a message says of itself.

@@ -86,7 +86,7 @@ func (s *Service) count(ctx context.Context, tx Tx, r Request, res Result, m *Me
 			n[findingPrefix+f.Severity+"|"+f.Code+"|"+f.Detail+"|"+f.Place]++
 		}
 	}
-	return tx.AddFigures(ctx, m.Account, m.Site, coldkeep.DateOf(m.At), n)
+	return tx.AddExchangeFigures(ctx, m.Account, m.Site, coldkeep.DateOf(m.At), n)
 }
 
 // Report is how a sender's messages were in a span of days.
@@ -125,11 +125,11 @@ func (s *Service) Reports(ctx context.Context, by auth.Principal, from, to coldk
 	if !from.Known() || !to.Known() || to < from {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "From and to: want two days, the earlier one first.")
 	}
-	last, err := s.store.LastMessages(ctx, by.Site)
+	last, err := s.store.LastExchangeMessages(ctx, by.Site)
 	if err != nil {
 		return nil, err
 	}
-	figures, err := s.store.Figures(ctx, by.Site, from, to)
+	figures, err := s.store.ExchangeFigures(ctx, by.Site, from, to)
 	if err != nil {
 		return nil, err
 	}

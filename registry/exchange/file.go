@@ -62,13 +62,13 @@ func (s *Service) SubmitFile(ctx context.Context, by auth.Principal, in FileSubm
 	f = File{ID: ulid.Make().String(), Account: by.ID, Who: by.Name, Role: by.Role, Site: by.Site, Door: in.Door, Name: cut(in.Name, 200), Again: true, State: Receiving,
 		Answers: from.Answers, At: s.clock.Now(), Findings: []Finding{}}
 	f.SHA256 = "receiving/" + f.ID
-	if err := s.store.Tx(ctx, func(tx Tx) error { return tx.InsertFile(ctx, f) }); err != nil {
+	if err := s.store.Tx(ctx, func(tx Tx) error { return tx.InsertExchangeFile(ctx, f) }); err != nil {
 		return f, err
 	}
 	taken, err := s.receive(ctx, by, f, in, r)
 	if err != nil || taken.Known {
 		// What was received of it goes; should that fail, Clear takes it away later.
-		if e := s.store.Tx(context.WithoutCancel(ctx), func(tx Tx) error { return tx.DeleteFile(ctx, f.ID) }); err == nil {
+		if e := s.store.Tx(context.WithoutCancel(ctx), func(tx Tx) error { return tx.DeleteExchangeFile(ctx, f.ID) }); err == nil {
 			err = e
 		}
 		return taken, err
@@ -84,7 +84,7 @@ func (s *Service) receive(ctx context.Context, by auth.Principal, f File, in Fil
 	flush := func() error {
 		err := s.store.Tx(ctx, func(tx Tx) error {
 			for _, m := range waiting {
-				if err := tx.InsertMessage(ctx, m); err != nil {
+				if err := tx.InsertExchangeMessage(ctx, m); err != nil {
 					return err
 				}
 			}
@@ -132,7 +132,7 @@ func (s *Service) receive(ctx context.Context, by auth.Principal, f File, in Fil
 	f.SHA256, f.Again, f.State = hex.EncodeToString(sum.Sum(nil)), in.Again, Queued
 	err = s.store.Tx(ctx, func(tx Tx) error {
 		if !in.Again {
-			switch has, err := tx.FileByContent(ctx, f.Account, f.SHA256); {
+			switch has, err := tx.ExchangeFileByContent(ctx, f.Account, f.SHA256); {
 			case err == nil:
 				has.Known = true
 				f = has
@@ -141,7 +141,7 @@ func (s *Service) receive(ctx context.Context, by auth.Principal, f File, in Fil
 				return err
 			}
 		}
-		if err := tx.UpdateFile(ctx, f, Receiving); err != nil {
+		if err := tx.UpdateExchangeFile(ctx, f, Receiving); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, s.entry(by, "exchange.file", "file/"+f.ID, f.Site, "", ""))
@@ -189,7 +189,7 @@ func (s *Service) Progress(ctx context.Context, by auth.Principal, id string) (P
 	if p.File, err = s.file(ctx, by, id); err != nil {
 		return p, err
 	}
-	p.Outcomes, err = s.store.FileCounts(ctx, id)
+	p.Outcomes, err = s.store.ExchangeFileCounts(ctx, id)
 	for o, n := range p.Outcomes {
 		if o != Waiting {
 			p.Finished += n
@@ -202,7 +202,7 @@ func (s *Service) file(ctx context.Context, by auth.Principal, id string) (File,
 	if !by.Known() {
 		return File{}, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Sign in first.")
 	}
-	f, err := s.store.File(ctx, id)
+	f, err := s.store.ExchangeFile(ctx, id)
 	if err == nil && (f.State == Receiving || f.Account != by.ID && (by.Role == "" || !by.May(auth.ReadExchange, f.Site))) {
 		return File{}, coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no such file.")
 	}
@@ -219,7 +219,7 @@ func (s *Service) Files(ctx context.Context, by auth.Principal, limit int) ([]Fi
 	if by.Role == "" {
 		account = by.ID
 	}
-	return s.store.Files(ctx, account, by.Site, min(max(limit, 1), 200))
+	return s.store.ExchangeFiles(ctx, account, by.Site, min(max(limit, 1), 200))
 }
 
 // WriteAnswers writes the answer file of a file: the same wrapper, holding the answers to
@@ -246,7 +246,7 @@ func (s *Service) WriteAnswers(ctx context.Context, by auth.Principal, id string
 	}); err != nil {
 		return err
 	}
-	counts, err := s.store.FileCounts(ctx, id)
+	counts, err := s.store.ExchangeFileCounts(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (s *Service) WriteAnswers(ctx context.Context, by auth.Principal, id string
 		return err
 	}
 	for at := 0; ; {
-		some, err := s.store.FileAnswers(ctx, id, at, 100)
+		some, err := s.store.ExchangeFileAnswers(ctx, id, at, 100)
 		if err != nil {
 			return err
 		}
@@ -313,7 +313,7 @@ const turnOf = 25
 // Step does some messages of each sender that has a file waiting. more says that there was
 // something to do.
 func (s *Service) Step(ctx context.Context) (more bool, err error) {
-	files, err := s.store.FileWork(ctx)
+	files, err := s.store.ExchangeFileWork(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -326,7 +326,7 @@ func (s *Service) Step(ctx context.Context) (more bool, err error) {
 }
 
 func (s *Service) work(ctx context.Context, f File) error {
-	some, err := s.store.FileNext(ctx, f.ID, turnOf)
+	some, err := s.store.ExchangeFileNext(ctx, f.ID, turnOf)
 	if err != nil {
 		return err
 	}
@@ -338,7 +338,7 @@ func (s *Service) work(ctx context.Context, f File) error {
 		now := s.clock.Now()
 		f.State, f.Ended = Done, &now
 		err := s.store.Tx(ctx, func(tx Tx) error {
-			if err := tx.UpdateFile(ctx, f, Queued); err != nil {
+			if err := tx.UpdateExchangeFile(ctx, f, Queued); err != nil {
 				return err
 			}
 			return tx.Audit(ctx, s.entry(by, "exchange.file-done", "file/"+f.ID, f.Site, "", ""))
@@ -435,12 +435,12 @@ const receivingMost = 24 * time.Hour
 // files whose receiving was broken off. It tells how many messages it has cleared.
 func (s *Service) Clear(ctx context.Context) (int, error) {
 	now := s.clock.Now()
-	broken, err := s.store.Unreceived(ctx, now.Add(-receivingMost))
+	broken, err := s.store.ExchangeUnreceived(ctx, now.Add(-receivingMost))
 	if err != nil {
 		return 0, err
 	}
 	for _, f := range broken {
-		if err := s.store.Tx(ctx, func(tx Tx) error { return tx.DeleteFile(ctx, f.ID) }); err != nil {
+		if err := s.store.Tx(ctx, func(tx Tx) error { return tx.DeleteExchangeFile(ctx, f.ID) }); err != nil {
 			return 0, err
 		}
 	}
@@ -448,7 +448,7 @@ func (s *Service) Clear(ctx context.Context) (int, error) {
 	for {
 		n := 0
 		err := s.store.Tx(ctx, func(tx Tx) (err error) {
-			n, err = tx.ClearMessages(ctx, now.Add(-keepTexts), now, 500)
+			n, err = tx.ClearExchangeMessages(ctx, now.Add(-keepTexts), now, 500)
 			return err
 		})
 		if total += n; err != nil || n == 0 {

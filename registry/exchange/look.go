@@ -25,7 +25,7 @@ func (s *Service) Messages(ctx context.Context, by auth.Principal, f Filter) ([]
 		f.Limit = 50
 	}
 	f.Limit = min(f.Limit, 200)
-	all, err := s.store.Messages(ctx, f)
+	all, err := s.store.ExchangeMessages(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Service) Message(ctx context.Context, by auth.Principal, id string) (Me
 	err := s.store.Tx(ctx, func(tx Tx) error {
 		var err error
 		refused = nil
-		m, err = tx.Message(ctx, id)
+		m, err = tx.ExchangeMessage(ctx, id)
 		if err == nil && (!by.May(auth.ReadExchange, m.Site) || by.Role == "" && m.Account != by.ID) {
 			err = coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no such message.")
 		}

@@ -16,7 +16,7 @@ func (s *Service) Senders(ctx context.Context, by auth.Principal) ([]Sender, err
 	if err := by.Require(auth.ReadExchange, by.Site); err != nil {
 		return nil, err
 	}
-	all, err := s.store.Senders(ctx, by.Site)
+	all, err := s.store.ExchangeSenders(ctx, by.Site)
 	if err != nil || by.Role != "" {
 		return all, err
 	}
@@ -57,7 +57,7 @@ func (s *Service) PutSender(ctx context.Context, by auth.Principal, x Sender) (S
 		if err != nil {
 			return err
 		}
-		was, err := tx.Sender(ctx, a.ID)
+		was, err := tx.ExchangeSender(ctx, a.ID)
 		if err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
 			return err
 		}
@@ -84,7 +84,7 @@ func (s *Service) PutSender(ctx context.Context, by auth.Principal, x Sender) (S
 			}
 		}
 		x.UpdatedBy, x.UpdatedAt, x.Revision = by.Name, s.clock.Now(), was.Revision+1
-		if err := tx.PutSender(ctx, x); err != nil {
+		if err := tx.PutExchangeSender(ctx, x); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, s.entry(by, "exchange.sender", "account/"+a.ID, a.Site, "", x.words()))

@@ -142,7 +142,7 @@ func (s *Service) sender(ctx context.Context, by auth.Principal) (Sender, error)
 	if by.Role != "" {
 		return Sender{Account: by.ID, Name: by.Name, Site: by.Site, Production: true, Answers: Always}, nil
 	}
-	has, err := s.store.Sender(ctx, by.ID)
+	has, err := s.store.ExchangeSender(ctx, by.ID)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
 		has, err = Sender{Account: by.ID, Answers: Always}, nil
 	}

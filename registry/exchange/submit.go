@@ -147,11 +147,11 @@ func (s *Service) attempt(ctx context.Context, by auth.Principal, r Request, m M
 	err = s.store.Tx(ctx, func(tx Tx) error {
 		out, res = m, Result{}
 		if r.Update {
-			if err := tx.Turn(ctx, turn(r.Turn, m.SHA256)); err != nil {
+			if err := tx.TakeTurn(ctx, turn(r.Turn, m.SHA256)); err != nil {
 				return err
 			}
 			if !r.Test {
-				switch has, err := tx.MessageKept(ctx, m.Account, m.SHA256); {
+				switch has, err := tx.ExchangeMessageKept(ctx, m.Account, m.SHA256); {
 				case err == nil && has.Cleared == nil:
 					return s.repeated(ctx, tx, has, &out, file)
 				case err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND:
@@ -220,9 +220,9 @@ func (s *Service) keep(ctx context.Context, tx Tx, r Request, res Result, m *Mes
 func (s *Service) put(ctx context.Context, tx Tx, m Message, file *File) error {
 	m.Text, m.Answer = s.sealed(m.Text, m.ID), s.sealed(m.Answer, m.ID)
 	if file != nil {
-		return tx.FinishMessage(ctx, m)
+		return tx.FinishExchangeMessage(ctx, m)
 	}
-	return tx.InsertMessage(ctx, m)
+	return tx.InsertExchangeMessage(ctx, m)
 }
 
 // repeated answers a message that was kept before as it was answered then.
@@ -237,5 +237,5 @@ func (s *Service) repeated(ctx context.Context, tx Tx, has Message, m *Message, 
 	if err := s.put(ctx, tx, *m, file); err != nil {
 		return err
 	}
-	return tx.AddFigures(ctx, m.Account, m.Site, coldkeep.DateOf(m.At), map[string]int{FigMessages: 1, FigRepeated: 1})
+	return tx.AddExchangeFigures(ctx, m.Account, m.Site, coldkeep.DateOf(m.At), map[string]int{FigMessages: 1, FigRepeated: 1})
 }

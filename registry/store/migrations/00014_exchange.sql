@@ -100,7 +100,6 @@ CREATE TABLE exchange_words (
     patient TEXT NOT NULL,
     topic   TEXT NOT NULL,
     sent    BIGINT NOT NULL,
-    digest  TEXT NOT NULL,
     PRIMARY KEY (patient, topic)
 );
 
