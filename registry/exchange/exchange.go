@@ -78,6 +78,7 @@ type Finding struct {
 	Detail   string `json:"detail,omitempty"`  // HL7 table 0533, such as "5"; "" none
 	Place    string `json:"place,omitempty"`   // such as "RXA-5" or "PID-11.5"; "" the message
 	Segment  int    `json:"segment,omitempty"` // which of the segments of that name, from 1
+	Rule     string `json:"rule,omitempty"`    // which rule found it, such as "IZ-23"
 	Text     string `json:"text"`              // for people; never a value of the message
 }
 

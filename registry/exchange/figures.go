@@ -83,7 +83,7 @@ func (s *Service) count(ctx context.Context, tx Tx, r Request, res Result, m *Me
 	n["outcome."+string(m.Outcome)] = 1
 	for _, f := range m.Findings {
 		if f.Code != "0" {
-			n[findingPrefix+f.Severity+"|"+f.Code+"|"+f.Detail+"|"+f.Place]++
+			n[findingPrefix+f.Severity+"|"+f.Code+"|"+f.Detail+"|"+f.Place+"|"+f.Rule]++
 		}
 	}
 	return tx.AddExchangeFigures(ctx, m.Account, m.Site, coldkeep.DateOf(m.At), n)
@@ -101,8 +101,8 @@ type Report struct {
 
 // FindingCount is how often something was wrong.
 type FindingCount struct {
-	Severity, Code, Detail, Place string
-	N                             int
+	Severity, Code, Detail, Place, Rule string
+	N                                   int
 }
 
 // Share is what part of a whole a measure is; -1 when there is no whole.
@@ -160,15 +160,15 @@ func (s *Service) Reports(ctx context.Context, by auth.Principal, from, to coldk
 		}
 		r := &out[at[k]]
 		if rest, ok := strings.CutPrefix(f.Measure, findingPrefix); ok {
-			p := append(strings.Split(rest, "|"), "", "", "", "")
-			r.Findings = append(r.Findings, FindingCount{p[0], p[1], p[2], p[3], f.N})
+			p := append(strings.Split(rest, "|"), "", "", "", "", "")
+			r.Findings = append(r.Findings, FindingCount{p[0], p[1], p[2], p[3], p[4], f.N})
 			continue
 		}
 		r.Figures[f.Measure] = f.N
 	}
 	for i := range out {
 		slices.SortFunc(out[i].Findings, func(a, b FindingCount) int {
-			return cmp.Or(b.N-a.N, strings.Compare(a.Severity+a.Code+a.Place, b.Severity+b.Code+b.Place))
+			return cmp.Or(b.N-a.N, strings.Compare(a.Severity+a.Code+a.Place+a.Rule, b.Severity+b.Code+b.Place+b.Rule))
 		})
 	}
 	return out, nil

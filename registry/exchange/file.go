@@ -21,8 +21,11 @@ type FileSubmission struct {
 	Again bool   // take it once more although the very same file was taken before
 }
 
-// maxMessages bounds the messages of one file.
-const maxMessages = 500_000
+// maxMessages bounds the messages of one file, and maxNotes what is told of the file itself.
+const (
+	maxMessages = 500_000
+	maxNotes    = 100
+)
 
 // mayFile asks for a program of one site, or for a person of one who may take over records.
 func (s *Service) mayFile(by auth.Principal) error {
@@ -94,8 +97,14 @@ func (s *Service) receive(ctx context.Context, by auth.Principal, f File, in Fil
 		return err
 	}
 	size := 0
-	err := s.means.Split(io.TeeReader(limited, sum), func(kind PartKind, text []byte) error {
-		switch kind {
+	err := s.means.Split(io.TeeReader(limited, sum), func(p Part) error {
+		text := p.Text
+		if room := maxNotes - len(f.Findings); room > 0 {
+			f.Findings = append(f.Findings, p.Notes[:min(room, len(p.Notes))]...)
+		}
+		switch p.Kind {
+		case PartNothing:
+			return nil
 		case PartHead:
 			f.Head = cut(f.Head+string(text)+"\r", 4000)
 			return nil

@@ -17,7 +17,7 @@ import (
 const (
 	// MaxMessage is how many bytes one message may have. The largest records, with a
 	// hundred doses and their observations, have some hundred thousand.
-	MaxMessage = 2 << 20
+	MaxMessage = 1 << 20
 	// MaxFile is how many bytes a file may have: a year of a large practice.
 	MaxFile = 512 << 20
 )
@@ -35,7 +35,15 @@ const (
 	PartMessage PartKind = iota
 	PartHead             // FHS or BHS
 	PartFoot             // BTS or FTS
+	PartNothing          // neither: what its notes tell of was passed over
 )
+
+// Part is a piece of a file.
+type Part struct {
+	Kind  PartKind
+	Text  []byte
+	Notes []Finding // about the file, such as a wrong count in BTS-1
+}
 
 // Meaning reads messages and does what they ask: package hl7.
 type Meaning interface {
@@ -47,9 +55,8 @@ type Meaning interface {
 	Do(ctx context.Context, tx Tx, by auth.Principal, r Request) (Result, error)
 	// Refuse answers a message that is not looked at, with what is wrong.
 	Refuse(r Request, outcome Outcome, f Finding) Result
-	// Split goes through a file of messages, with or without wrapper. What is in it and is
-	// neither is given as a message, and refused when its turn comes.
-	Split(file io.Reader, each func(kind PartKind, text []byte) error) error
+	// Split goes through a file of messages, with or without wrapper.
+	Split(file io.Reader, each func(p Part) error) error
 	// Wrap makes the wrapper of an answer file to one that was wrapped by head; nothing when
 	// it was not. n is how many answers it holds.
 	Wrap(head string, at time.Time, n int) (before, after []byte)

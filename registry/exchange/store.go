@@ -8,6 +8,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -49,8 +50,10 @@ type Reader interface {
 	// ExchangeUnreceived lists files that began to be received before a time and were not finished.
 	ExchangeUnreceived(ctx context.Context, before time.Time) ([]File, error)
 	OrderNumber(ctx context.Context, site coldkeep.SiteID, authority, number string) (Order, error)
-	// OrderNumberOf finds the order number of a site that stands for a dose.
-	OrderNumberOf(ctx context.Context, site coldkeep.SiteID, dose string) (Order, error)
+	// OrderNumbersOf finds the order numbers of a site that stand for doses, by dose.
+	OrderNumbersOf(ctx context.Context, site coldkeep.SiteID, doses []string) (map[string]Order, error)
+	// LotsNumbered lists the stock lines of a site with a lot number, whatever its case.
+	LotsNumbered(ctx context.Context, site coldkeep.SiteID, number string) ([]inventory.Lot, error)
 	MessageWords(ctx context.Context, patient string) ([]Word, error)
 	Undeducted(ctx context.Context, site coldkeep.SiteID, limit int) ([]Undeducted, error) // that wait, the earliest first
 	UndeductedDose(ctx context.Context, dose string) (Undeducted, error)

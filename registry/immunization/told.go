@@ -456,3 +456,37 @@ func FirstDay(ctx context.Context, r Reader, g patient.Gate) (coldkeep.Date, err
 func (s *Service) Coded(system, code string) []string {
 	return s.schedule.Engine().Schedule().Coded(system, code)
 }
+
+// FindTold finds the dose of by's site that a message tells of again, by what it says; ""
+// none, or more than one. Errors as TakeTold.
+func (s *Service) FindTold(ctx context.Context, tx Tx, by auth.Principal, in ToldDose) (string, error) {
+	g, err := s.open(ctx, tx, by, in.Patient, auth.RecordDoses)
+	if err != nil {
+		return "", unwrapped(err)
+	}
+	of, err := s.family(ctx, tx, g)
+	if err != nil {
+		return "", err
+	}
+	today, err := s.today(ctx, tx, by.Site)
+	if err != nil {
+		return "", err
+	}
+	d := in.Dose
+	if d.Kind == Refused && d.Refusal == "" {
+		d.Refusal = "00"
+	}
+	if _, err := s.checkTold(&d, of.subject, today); err != nil {
+		return "", err
+	}
+	found := ""
+	for i := range of.doses {
+		if o := &of.doses[i]; sameTold(o, &d, by.Site) {
+			if found != "" {
+				return "", nil
+			}
+			found = o.ID
+		}
+	}
+	return found, nil
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
@@ -477,9 +478,10 @@ func tidyAddresses(all []Address, topic Topic, out *[]Tidied) []Address {
 
 // LockTold closes a record by a message of a practice that says that its patient has opted
 // out of sharing (PD1-12 Y; 77 Ill. Adm. Code 689.80): the practice's form is on file there,
-// and words say which message said so. locked is false when the record was locked already.
+// and words say which message said so. locked is false when the record was locked already, and
+// when it was opened again after the message was made: an opt-in form has the later word.
 // EFORBIDDEN when by may not exchange records or the record does not open to it.
-func (s *Service) LockTold(ctx context.Context, tx Tx, by auth.Principal, id, words string) (locked bool, err error) {
+func (s *Service) LockTold(ctx context.Context, tx Tx, by auth.Principal, id, words string, sent time.Time) (locked bool, err error) {
 	if err := by.Require(auth.EditPatients, by.Site); err != nil {
 		return false, err
 	}
@@ -490,6 +492,13 @@ func (s *Service) LockTold(ctx context.Context, tx Tx, by auth.Principal, id, wo
 	if err := g.Require(by, auth.EditPatients); err != nil || g.Locked {
 		return false, err
 	}
+	was, err := tx.Locks(ctx, g.Family)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(was, func(l LockRecord) bool { return l.EndedAt != nil && l.EndedAt.After(sent) }) {
+		return false, nil
+	}
 	now := s.clock.Now()
 	for _, member := range g.Family { // so that an un-merge opens none
 		if err := tx.InsertLock(ctx, LockRecord{ID: ulid.Make().String(), Patient: member, Lock: Lock{Site: by.Site, By: by.Name, At: now, Form: words}}); err != nil {
@@ -499,16 +508,16 @@ func (s *Service) LockTold(ctx context.Context, tx Tx, by auth.Principal, id, wo
 	return true, tx.Audit(ctx, s.entry(by, "patient.lock", g.Head, "", "opted out by a message"))
 }
 
-// RefusedTold is the entry of the trail for a message that was refused for its record's lock.
-// It is written once the message's own transaction has been given up.
-func (s *Service) RefusedTold(ctx context.Context, tx Tx, by auth.Principal, in Told) error {
+// RefusedTold is the entry of the trail for a message that was refused for its record's
+// lock. ok is false when there is none to be made.
+func (s *Service) RefusedTold(ctx context.Context, tx Tx, by auth.Principal, in Told) (e audit.Entry, ok bool, err error) {
 	incoming := in.Patient
 	if err := s.ready(by, &incoming); err != nil {
-		return nil //nolint:nilerr // such a person was not looked for
+		return e, false, nil //nolint:nilerr // such a person was not looked for
 	}
 	d, err := s.named(ctx, tx, &incoming, in.Ours)
 	if err != nil || d.Outcome != Matched {
-		return err
+		return e, false, err
 	}
-	return tx.Audit(ctx, s.entry(by, "patient.take-in.refused", d.ID, "", "the record is locked"))
+	return s.entry(by, "patient.take-in.refused", d.ID, "", "the record is locked"), true, nil
 }

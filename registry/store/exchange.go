@@ -13,6 +13,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/inventory"
 )
 
 // Exchange is the store as the exchange package asks for it.
@@ -326,8 +327,23 @@ func (r rows) OrderNumber(ctx context.Context, site coldkeep.SiteID, authority, 
 	return one(ctx, r.q, exchangeOrder, "There is no such order number.", `SELECT `+orderColumns+` FROM exchange_orders WHERE site = $1 AND authority = $2 AND number = $3`, string(site), authority, number)
 }
 
-func (r rows) OrderNumberOf(ctx context.Context, site coldkeep.SiteID, dose string) (exchange.Order, error) {
-	return one(ctx, r.q, exchangeOrder, "There is no such order number.", `SELECT `+orderColumns+` FROM exchange_orders WHERE dose = $1 AND dose <> '' AND site = $2 ORDER BY sent, number LIMIT 1`, dose, string(site))
+func (r rows) OrderNumbersOf(ctx context.Context, site coldkeep.SiteID, doses []string) (map[string]exchange.Order, error) {
+	out := map[string]exchange.Order{}
+	for chunk := range slices.Chunk(doses, 500) {
+		where, args := anyOf("dose", 2, chunk)
+		all, err := list(ctx, r.q, exchangeOrder, `SELECT `+orderColumns+` FROM exchange_orders WHERE site = $1 AND dose <> '' AND `+where+` ORDER BY sent, authority, number`, append([]any{string(site)}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range all {
+			out[o.Dose] = o
+		}
+	}
+	return out, nil
+}
+
+func (r rows) LotsNumbered(ctx context.Context, site coldkeep.SiteID, number string) ([]inventory.Lot, error) {
+	return list(ctx, r.q, lot, `SELECT `+lotColumns+` FROM lots WHERE site = $1 AND lot = $2 ORDER BY id`, string(site), strings.ToUpper(strings.TrimSpace(number)))
 }
 
 func (t *tx) PutOrderNumber(ctx context.Context, o exchange.Order) error {
