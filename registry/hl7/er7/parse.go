@@ -215,6 +215,9 @@ func separators(line []byte) (s Separators, standard bool, err error) {
 		chars = chars[:end]
 	}
 	standard = s.Field == '|' && string(chars) == `^~\&`
+	if len(chars) == 3 && chars[2] == Standard.Subcomponent {
+		chars = []byte{chars[0], chars[1], Standard.Escape, chars[2]} // ^~&: the escape character got lost
+	}
 	for i, at := range []*byte{&s.Component, &s.Repetition, &s.Escape, &s.Subcomponent} {
 		if i < len(chars) {
 			*at = chars[i]
