@@ -43,7 +43,7 @@ func (m *Messages) update(ctx context.Context, tx exchange.Tx, by auth.Principal
 	p, ours, found := m.person(r, &u.Patient)
 	out.found = append(out.found, found...)
 	sent := moment(r)
-	in := patient.Told{Patient: p, Ours: ours, Weigh: func(id string, changed time.Time) (map[patient.Topic]patient.Weight, error) {
+	in := patient.Told{Patient: p, Ours: ours, Weigh: func(id string, changed time.Time) (func(patient.Topic) patient.Weight, error) {
 		return weigh(ctx, tx, r.Site, id, sent, changed)
 	}}
 	who, err := m.people.TakeTold(ctx, tx, by, in, func(g patient.Gate) (coldkeep.Date, error) { return immunization.FirstDay(ctx, tx, g) })
@@ -98,29 +98,22 @@ func topic(t patient.Topic, site coldkeep.SiteID) string {
 	return string(t)
 }
 
-// weigh says how much a message's word on each topic is worth for a record.
-func weigh(ctx context.Context, tx exchange.Tx, site coldkeep.SiteID, id string, sent, changed time.Time) (map[patient.Topic]patient.Weight, error) {
+// weigh says how much a message's word on a topic is worth for a record.
+func weigh(ctx context.Context, tx exchange.Tx, site coldkeep.SiteID, id string, sent, changed time.Time) (func(patient.Topic) patient.Weight, error) {
 	words, err := tx.MessageWords(ctx, id)
-	if err != nil {
-		return nil, err
-	}
 	last := map[string]time.Time{}
 	for _, w := range words {
 		last[w.Topic] = w.Sent
 	}
-	out := map[patient.Topic]patient.Weight{}
-	for _, t := range []patient.Topic{patient.TopicName, patient.TopicBirth, patient.TopicSex, patient.TopicBorn, patient.TopicMultiple, patient.TopicRaces, patient.TopicEthnicity, patient.TopicLanguage,
-		patient.TopicMother, patient.TopicAddresses, patient.TopicPhones, patient.TopicEmails, patient.TopicGuardians, patient.TopicPublicity, patient.TopicStatus} {
+	return func(t patient.Topic) patient.Weight {
 		switch at, heard := last[topic(t, site)]; {
 		case heard && sent.Before(at):
-			out[t] = patient.Late
+			return patient.Late
 		case sent.Before(changed):
-			out[t] = patient.Filling
-		default:
-			out[t] = patient.LastWord
+			return patient.Filling
 		}
-	}
-	return out, nil
+		return patient.LastWord
+	}, err
 }
 
 // tell does one order.

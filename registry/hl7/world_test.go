@@ -59,6 +59,7 @@ type world struct {
 	north    auth.Principal
 	tested   auth.Principal // an account of lakeside that is being tested
 	controls int
+	drawn    map[string]int // doses that were taken off each lot, of the children looked at
 }
 
 func open(t testing.TB, where string) *world {

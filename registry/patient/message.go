@@ -15,7 +15,8 @@ import (
 )
 
 // Topic is a part of a record of which a message speaks as a whole: its later word takes the
-// place of the earlier one.
+// place of the earlier one. Names, addresses and guardians are a topic a kind, which is
+// behind a blank, such as "addresses H".
 type Topic string
 
 // The topics.
@@ -47,6 +48,18 @@ const (
 	Late                   // a later message has spoken of it: it changes nothing
 )
 
+// of is a topic of one kind, and parts gives the two again.
+func of(t Topic, kind string) Topic { return t + Topic(" "+kind) }
+
+func (t Topic) parts() (Topic, string) {
+	for _, of := range []Topic{TopicName, TopicAddresses, TopicGuardians} {
+		if kind, ok := strings.CutPrefix(string(t), string(of)+" "); ok {
+			return of, kind
+		}
+	}
+	return t, ""
+}
+
 // Topics lists what p speaks of.
 func (p *Patient) Topics() []Topic {
 	var out []Topic
@@ -56,7 +69,9 @@ func (p *Patient) Topics() []Topic {
 		}
 	}
 	phone := func(c Contact) bool { return c.Kind != Email }
-	add(len(p.Names) > 0, TopicName)
+	for _, n := range p.Names {
+		add(n.Kind != Alias && !slices.Contains(out, of(TopicName, string(n.Kind))), of(TopicName, string(n.Kind))) // what somebody is called besides is added, and stays
+	}
 	add(p.Birth.Known(), TopicBirth)
 	add(p.Sex == Female || p.Sex == Male || p.Sex == OtherSex, TopicSex)
 	add(p.BirthState != "" || p.BirthNation != "", TopicBorn)
@@ -65,10 +80,14 @@ func (p *Patient) Topics() []Topic {
 	add(p.Ethnicity != "", TopicEthnicity)
 	add(p.Language != "", TopicLanguage)
 	add(p.Mother != "", TopicMother)
-	add(len(p.Addresses) > 0, TopicAddresses)
+	for _, a := range p.Addresses {
+		add(!slices.Contains(out, of(TopicAddresses, a.Kind)), of(TopicAddresses, a.Kind))
+	}
 	add(slices.ContainsFunc(p.Contacts, phone), TopicPhones)
 	add(slices.ContainsFunc(p.Contacts, func(c Contact) bool { return !phone(c) }), TopicEmails)
-	add(len(p.Guardians) > 0, TopicGuardians)
+	for _, g := range p.Guardians {
+		add(!slices.Contains(out, of(TopicGuardians, g.Relation)), of(TopicGuardians, g.Relation))
+	}
 	add(p.Publicity != "", TopicPublicity)
 	add(len(p.Statuses) > 0, TopicStatus)
 	return out
@@ -80,9 +99,9 @@ type Told struct {
 	// Ours is the registry's own number for the person, when the message gives it: the id
 	// of a record.
 	Ours string
-	// Weigh says how much the message's word on each topic is worth for a record, changed
-	// by a person at a time; the zero Time never.
-	Weigh func(id string, changed time.Time) (map[Topic]Weight, error)
+	// Weigh says how much the message's word on a topic is worth for a record that was
+	// changed by a person at a time; the zero Time never.
+	Weigh func(id string, changed time.Time) (func(Topic) Weight, error)
 }
 
 // Updated is what became of what a message tells of a person.
@@ -148,9 +167,13 @@ func (s *Service) TakeTold(ctx context.Context, tx Tx, by auth.Principal, in Tol
 	if err != nil {
 		return out, err
 	}
-	weights, err := in.Weigh(g.Head, changed)
+	weigh, err := in.Weigh(g.Head, changed)
 	if err != nil {
 		return out, err
+	}
+	weights := map[Topic]Weight{}
+	for _, t := range incoming.Topics() {
+		weights[t] = weigh(t)
 	}
 	if incoming.Birth != p.Birth && weights[TopicBirth] == LastWord {
 		first, err := bornBy(g)
@@ -229,6 +252,11 @@ func (p *Patient) hear(in *Patient, w map[Topic]Weight, at time.Time, by string)
 		}
 	}
 	now.Identifiers = newest(now.Identifiers)
+	for _, n := range in.Names {
+		if n.Kind == Alias && len(now.Names) < maxList && !slices.ContainsFunc(now.Names, func(have Name) bool { return equalName(&have, &n) }) {
+			now.Names = append(slices.Clip(now.Names), n)
+		}
+	}
 	if in.Deceased && !p.Deceased {
 		now.Deceased, now.Died = true, in.Died
 	}
@@ -279,14 +307,11 @@ func newest(all []Identifier) []Identifier {
 
 // put copies what another speaks of in a topic. Of lists it takes the place of the entries
 // of the same kinds.
-func (p *Patient) put(in *Patient, t Topic) {
+func (p *Patient) put(in *Patient, topic Topic) {
+	t, kind := topic.parts()
 	switch t {
 	case TopicName:
-		kinds := map[NameKind]bool{}
-		for _, n := range in.Names {
-			kinds[n.Kind] = n.Kind != Alias // what somebody is called besides stays
-		}
-		p.Names = instead(p.Names, in.Names, func(n Name) bool { return kinds[n.Kind] })
+		p.Names = instead(p.Names, in.Names, func(n Name) bool { return string(n.Kind) == kind })
 	case TopicBirth:
 		p.Birth = in.Birth
 	case TopicSex:
@@ -315,32 +340,28 @@ func (p *Patient) put(in *Patient, t Topic) {
 	case TopicMother:
 		p.Mother = in.Mother
 	case TopicAddresses:
-		kinds := map[string]bool{}
-		for _, a := range in.Addresses {
-			kinds[a.Kind] = true
-		}
-		p.Addresses = instead(p.Addresses, in.Addresses, func(a Address) bool { return kinds[a.Kind] })
+		p.Addresses = instead(p.Addresses, in.Addresses, func(a Address) bool { return a.Kind == kind })
 	case TopicPhones, TopicEmails:
-		of := func(c Contact) bool { return (c.Kind == Email) == (t == TopicEmails) }
-		p.Contacts = instead(p.Contacts, slices.DeleteFunc(slices.Clone(in.Contacts), func(c Contact) bool { return !of(c) }), of)
+		p.Contacts = instead(p.Contacts, in.Contacts, func(c Contact) bool { return (c.Kind == Email) == (t == TopicEmails) })
 	case TopicGuardians:
-		relations := map[string]bool{}
-		for _, g := range in.Guardians {
-			relations[g.Relation] = true
-		}
-		p.Guardians = instead(p.Guardians, in.Guardians, func(g Guardian) bool { return relations[g.Relation] })
+		p.Guardians = instead(p.Guardians, in.Guardians, func(g Guardian) bool { return g.Relation == kind })
 	case TopicPublicity:
 		p.Publicity = in.Publicity
 	case TopicStatus: // hear does it
 	}
 }
 
-// instead gives a list in which now stands in place of the entries that go; it never has
-// more than maxList.
-func instead[T any](all, now []T, goes func(T) bool) []T {
-	out := slices.Clone(now)
+// instead gives a list in which the entries of one kind are those of now; it never has more
+// than maxList.
+func instead[T any](all, now []T, kind func(T) bool) []T {
+	var out []T
+	for _, v := range now {
+		if kind(v) {
+			out = append(out, v)
+		}
+	}
 	for _, v := range all {
-		if !goes(v) && len(out) < maxList {
+		if !kind(v) && len(out) < maxList {
 			out = append(out, v)
 		}
 	}
