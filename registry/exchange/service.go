@@ -97,8 +97,11 @@ func (s *Service) sealed(text []byte, id string) []byte {
 }
 
 func (s *Service) opened(text []byte, id string) ([]byte, error) {
-	if s.seal == nil || text == nil || !auth.IsSealed(string(text)) {
+	if text == nil || !auth.IsSealed(string(text)) {
 		return text, nil
+	}
+	if s.seal == nil {
+		return nil, coldkeep.Errorf(coldkeep.EUNAVAILABLE, "messages are sealed, and no secret key is set up to open them: name its file (--secret-key-file)")
 	}
 	out, err := s.seal.Open(string(text), id)
 	return []byte(out), err

@@ -59,6 +59,7 @@ type world struct {
 	north    auth.Principal
 	tested   auth.Principal // an account of lakeside that is being tested
 	controls int
+	sealer   *auth.Sealer
 	drawn    map[string]int // doses that were taken off each lot, of the children looked at
 }
 
@@ -72,9 +73,9 @@ func open(t testing.TB, where string) *world {
 	w := &world{t: t, ctx: t.Context(), clock: c, st: st, stock: inventory.New(st.Inventory(), c), people: patient.New(st.Patients(), c),
 		doses: immunization.New(st.Immunizations(), fixed{engine()}, vaccine.Builtin(), c)}
 	w.people.Follow(w.doses)
-	sealer, err := auth.NewSealer(strings.Repeat("a1", 32))
+	w.sealer, err = auth.NewSealer(strings.Repeat("a1", 32))
 	w.must(err)
-	w.exchange = exchange.New(st.Exchange(), hl7.New(w.people, w.doses, c, hl7.DefaultIdentity), c, sealer)
+	w.exchange = exchange.New(st.Exchange(), hl7.New(w.people, w.doses, c, hl7.DefaultIdentity), c, w.sealer)
 	log := templog.New(st.Templog(), c)
 	accounts, err := auth.New(st.Auth(), c)
 	w.must(err)
