@@ -50,6 +50,7 @@ type cli struct {
 	Verify    verifyCmd    `cmd:"" help:"Prove the stored log by its chain and seals, or say which minutes are not whole; prints JSON Lines."`
 	Annotate  annotateCmd  `cmd:"" help:"Note beside a stretch of the log what a person knows of it; the readings stay as they came. Verify lists it."`
 
+	HL7      hl7Cmd      `cmd:"" name:"hl7" help:"Work on HL7 messages without a registry."`
 	Simulate simulateCmd `cmd:"" help:"Make an invented population for tests, demonstrations and benchmarks."`
 	Backup   backupCmd   `cmd:"" help:"Write the databases to one file, while everything runs on."`
 	Restore  restoreCmd  `cmd:"" help:"Read a backup into empty databases, also of the other engine."`

@@ -215,8 +215,11 @@ func separators(line []byte) (s Separators, standard bool, err error) {
 		chars = chars[:end]
 	}
 	standard = s.Field == '|' && string(chars) == `^~\&`
-	if len(chars) == 3 && chars[2] == Standard.Subcomponent {
-		chars = []byte{chars[0], chars[1], Standard.Escape, chars[2]} // ^~&: the escape character got lost
+	switch {
+	case len(chars) == 3 && chars[2] == Standard.Subcomponent: // ^~&: the escape character got lost
+		chars = []byte{chars[0], chars[1], Standard.Escape, chars[2]}
+	case len(chars) == 5 && chars[2] == chars[3]: // ^~\\&: it was escaped by a program on the way
+		chars = []byte{chars[0], chars[1], chars[2], chars[4]}
 	}
 	for i, at := range []*byte{&s.Component, &s.Repetition, &s.Escape, &s.Subcomponent} {
 		if i < len(chars) {

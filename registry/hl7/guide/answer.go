@@ -51,7 +51,11 @@ func (a *Responder) Ack(r *Result, outcome Outcome, findings []Finding) *er7.Bui
 	if r.Asked {
 		event = "Q11"
 	}
-	a.head(b, r, []string{"ACK", event, "ACK"}, Acknowledgment)
+	kind := []string{"ACK", event, "ACK"}
+	if r.version == "2.3.1" {
+		kind = kind[:2]
+	}
+	a.head(b, r, kind, Acknowledgment)
 	a.say(b, r, outcome, findings, maxFindings)
 	return b
 }

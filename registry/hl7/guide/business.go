@@ -145,6 +145,11 @@ var careful = []check{
 		fails: func(j *judged) bool {
 			return (j.out.Kind == Refused || j.out.Kind == Nothing) && j.o.rxa.text(6) != "999" && !j.o.rxa.blank(6)
 		}},
+	{rule: "amount-zero", segment: "RXA", field: 6, need: "WWW", code: ApplicationError, app: IllogicalValue,
+		text: "RXA-6 of a dose is 0: the amount is left out.",
+		fails: func(j *judged) bool {
+			return j.out.Kind != Refused && j.out.Kind != Nothing && !j.o.rxa.blank(6) && strings.Trim(j.o.rxa.text(6), "0.") == ""
+		}},
 	{rule: "not-administered", segment: "RXA", field: 20, need: "WWW", code: ApplicationError, app: IllogicalValue,
 		text:  "RXA-20 is NA, and RXA-5 names a vaccine: no dose is recorded.",
 		fails: func(j *judged) bool { return j.out.Kind == Nothing && j.out.CVX != nothing }},

@@ -80,6 +80,7 @@ func (w *walk) supported(s *seg) bool {
 	}
 	w.result.Guide = Near
 	known, ok := messages[h.Type]
+	w.result.Asked = known.asked
 	switch {
 	case !ok:
 		return refuse(9, UnsupportedType, "message-type", "MSH-9 names a type of message that is not taken here; VXU, QBP and VXQ are")
@@ -88,7 +89,6 @@ func (w *walk) supported(s *seg) bool {
 	case h.Processing != "" && h.Processing != "P" && h.Processing != "T" && h.Processing != "D":
 		return refuse(11, UnsupportedID, "processing", "MSH-11 is none of P, T and D")
 	}
-	w.result.Asked = known.asked
 	version := strings.TrimRight(h.Version, `\rn `)
 	g, ok := versions[version]
 	if version == "" {

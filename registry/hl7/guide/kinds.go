@@ -19,6 +19,8 @@ type problem struct {
 	text      string
 	rule      string
 	take      bool // it can be read all the same
+	partly    bool // with take: but for a part, as the text says
+	unused    bool // it is well-formed and not kept: a warning
 }
 
 func badType(comp int, text string) *problem {
@@ -257,12 +259,12 @@ func identifier(w *walk, r er7.Rep) *problem {
 	case part(r, 1) == "":
 		return missing(1, "the identifier is missing")
 	case part(r, 5) == "SS":
-		p = &problem{code: ApplicationError, comp: 1, rule: "ssn", text: "a social security number is not kept and is left out"}
+		return &problem{code: ApplicationError, comp: 1, rule: "ssn", text: "a social security number is not kept", unused: true}
 	case w.result.Guide != Claimed:
 		return nil
 	case r.Comp(4).Empty():
 		p = missing(4, "the assigning authority is missing, and the sender's own is taken")
-		p.rule = "form"
+		p.rule, p.partly = "form", true
 	case part(r, 5) == "":
 		p = missing(5, "the type of the identifier is missing")
 		p.rule = "form"
@@ -290,6 +292,7 @@ func address(w *walk, r er7.Rep) *problem {
 		}
 		return badType(0, "it is no address")
 	case wrong != nil:
+		wrong.partly = true
 		return wrong.taken()
 	case part(r, 7) == "" && w.result.Guide == Claimed:
 		p := missing(7, "the type of the address is missing").taken()
@@ -339,11 +342,11 @@ func administered(w *walk, r er7.Rep) *problem {
 	case !v.known:
 		return &problem{code: TableValueNotFound, app: NotInTable, comp: 1, rule: "vaccine", text: "the vaccine code is not recognized"}
 	case v.mismatch:
-		return (&problem{code: ApplicationError, app: IllogicalValue, comp: 4, rule: "ndc-cvx", text: "the NDC is of another vaccine than the CVX code, which is taken"}).taken()
+		return (&problem{code: ApplicationError, app: IllogicalValue, comp: 4, rule: "ndc-cvx", text: "the NDC is of another vaccine than the CVX code, which is taken", partly: true}).taken()
 	case v.loose:
 		return (&problem{code: TableValueNotFound, app: NotInTable, comp: 3, rule: "form", text: "the name of the coding system is not CVX or NDC"}).taken()
 	case v.unknownNDC:
-		return (&problem{code: TableValueNotFound, app: NotInTable, comp: 1, rule: "ndc", text: "the NDC is not known; the CVX code is taken"}).taken()
+		return (&problem{code: TableValueNotFound, app: NotInTable, comp: 1, rule: "ndc", text: "the NDC is not known; the CVX code is taken", partly: true}).taken()
 	}
 	return nil
 }

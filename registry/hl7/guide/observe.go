@@ -85,6 +85,9 @@ func (w *walk) observe(s *seg, out *Order) {
 	out.Observations = append(out.Observations, ob)
 }
 
+// maxSheets is the most sheets of one dose that are read; a combination has five.
+const maxSheets = 20
+
 // sheets puts together what observations say of Vaccine Information Statements: those of
 // one OBX-4 belong to one, or, where there is none, those up to the next one's first.
 func sheets(all []Observation) []Sheet {
@@ -106,6 +109,9 @@ func sheets(all []Observation) []Sheet {
 				at = k
 				break
 			}
+		}
+		if at < 0 && len(out) == maxSheets {
+			continue
 		}
 		if at < 0 {
 			at = len(out)

@@ -64,7 +64,7 @@ func (w *walk) read(o *order) Order {
 		out.Action = Action(a)
 	}
 	out.Date, _ = date(s.text(3))
-	if a := s.text(6); isNumber(a) && a != "999" && out.Kind != Refused && out.Kind != Nothing {
+	if a := s.text(6); isNumber(a) && a != "999" && strings.Trim(a, "0.") != "" && out.Kind != Refused && out.Kind != Nothing {
 		out.Amount = amount(a)
 		out.Unit, _ = w.code("UCUM", s.first(7))
 	}

@@ -207,12 +207,14 @@ func (w *walk) address(r er7.Rep) (a Address, wrong *problem) {
 
 // state finds a state by its code or its name.
 func state(s string) (string, bool) {
-	if slices.Contains(patient.States(), s) {
-		return s, true
+	if c, ok := stateCodes(nil, s); ok {
+		return c, true
 	}
 	c, ok := stateNames[s]
 	return c, ok
 }
+
+var stateCodes = list(patient.States()...)
 
 func contacts(s *seg, fields ...int) []Contact {
 	var out []Contact

@@ -158,7 +158,9 @@ func (w *walk) apply(s *seg, o *order) bool {
 			continue
 		}
 		told := false
-		if r.kind != nil && !f.Empty() {
+		// What only has a form to keep is not asked of those who do not claim the guide.
+		formal := r.keep && need == '-' && r.need[Claimed] != '-'
+		if r.kind != nil && !f.Empty() && !formal {
 			told = w.kinds(s, r, f)
 		}
 		if r.when != nil && (o == nil || !r.when(o)) || !s.blank(r.field) {
@@ -199,14 +201,18 @@ func (w *walk) kinds(s *seg, r *rule, f er7.Field) (told bool) {
 			continue
 		}
 		at.Comp, at.Sub = p.comp, p.sub
-		severity, what := Error, "it is left out"
+		severity, what := Error, ": it is left out"
 		switch {
+		case p.take && p.partly:
+			severity, what = Warning, ""
 		case p.take:
-			severity, what = Warning, "it is read all the same"
+			severity, what = Warning, ": it is read all the same"
+		case p.unused:
+			severity, what = Warning, ": it is left out"
 		case r.keep:
-			severity, what = Warning, "it is not used"
-			s.drop(r.field, i)
-		default:
+			severity, what = Warning, ": it is not used"
+		}
+		if !p.take {
 			s.drop(r.field, i)
 		}
 		told = told || !p.take
@@ -214,7 +220,7 @@ func (w *walk) kinds(s *seg, r *rule, f er7.Field) (told bool) {
 		if rule == "" {
 			rule = "type"
 		}
-		w.say(severity, at, p.code, p.app, rule, "%s-%d (%s): %s: %s.", s.Name, r.field, r.name, p.text, what)
+		w.say(severity, at, p.code, p.app, rule, "%s-%d (%s): %s%s.", s.Name, r.field, r.name, p.text, what)
 	}
 	if f.Reps() > maxReps {
 		w.say(Warning, s.At(r.field), ApplicationError, "", "repetitions", "%s-%d (%s) has more than %d repetitions: those after them are left out.", s.Name, r.field, r.name, maxReps)

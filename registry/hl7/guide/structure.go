@@ -3,6 +3,7 @@ package guide
 import (
 	"slices"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/hl7/er7"
 )
 
@@ -212,32 +213,69 @@ func (w *walk) details(o *order, p *parts, out *Order) {
 	}
 }
 
-// twice warns of orders that tell of one dose.
+// twice warns of orders that tell of one dose, and of doses that share one number.
 func (w *walk) twice(all []Order) {
-	seen := map[ID]bool{}
+	w.sharedKeys(all)
+	type seenOn struct {
+		day   coldkeep.Date
+		group string // or the CVX code of a vaccine without one
+	}
+	seen := map[seenOn]bool{}
 	for i := range all {
 		a := &all[i]
-		if a.Kind == Nothing || a.Kind == Refused || a.Action == Delete {
+		if !a.dose() {
 			continue
 		}
-		if a.Filler.Value != "" {
-			if seen[a.Filler] {
-				w.say(Warning, a.OrderAt, DuplicateKey, "", "same-key", "ORC-3 is that of another order of the message: the later one is an update of it.")
-			}
-			seen[a.Filler] = true
-		}
 		v, _ := w.codes.CVX(a.CVX)
-		for j := range i {
-			b := &all[j]
-			if b.Kind == Nothing || b.Kind == Refused || b.Action == Delete || b.Date != a.Date {
-				continue
+		again := false
+		for _, group := range append([]string{"CVX " + a.CVX}, v.Groups...) {
+			k := seenOn{a.Date, group}
+			again = again || seen[k]
+			seen[k] = true
+		}
+		if again {
+			at := a.At
+			at.Field = 3
+			w.say(Warning, at, ApplicationError, IllogicalValue, "same-day", "Another order tells of a dose of the same vaccine group on the same day.")
+		}
+	}
+}
+
+// dose reports whether an order tells of a dose that was given by somebody.
+func (o *Order) dose() bool { return o.Kind != Nothing && o.Kind != Refused && o.Action != Delete }
+
+// sharedKeys looks for an ORC-3 that several doses have. Where they are different doses,
+// the number is the key of none: taken as one, each would replace the one before it.
+func (w *walk) sharedKeys(all []Order) {
+	by := map[ID][]*Order{}
+	for i := range all {
+		if a := &all[i]; a.Filler.Value != "" && a.dose() {
+			by[a.Filler] = append(by[a.Filler], a)
+		}
+	}
+	for i := range all {
+		a := &all[i]
+		group := by[a.Filler]
+		if len(group) < 2 || a != group[0] {
+			continue
+		}
+		differ := slices.ContainsFunc(group, func(b *Order) bool { return b.Date != a.Date || b.CVX != a.CVX })
+		text := "ORC-3 is that of the same dose earlier in the message: this one is an update of it."
+		if differ {
+			text = "ORC-3 is the same for different doses of the message: it is not taken as the number of any."
+		}
+		for k, b := range group {
+			if differ || k > 0 {
+				at := b.OrderAt
+				if at.Segment == "" {
+					at = b.At
+				} else {
+					at.Field = 3
+				}
+				w.say(Warning, at, DuplicateKey, "", "same-key", "%s", text)
 			}
-			other, _ := w.codes.CVX(b.CVX)
-			if a.CVX == b.CVX || slices.ContainsFunc(v.Groups, func(g string) bool { return slices.Contains(other.Groups, g) }) {
-				at := a.At
-				at.Field = 3
-				w.say(Warning, at, ApplicationError, IllogicalValue, "same-day", "Another order tells of a dose of the same vaccine group on the same day.")
-				break
+			if differ {
+				b.Filler = ID{}
 			}
 		}
 	}
