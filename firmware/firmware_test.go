@@ -204,6 +204,41 @@ func TestConfiguration(t *testing.T) {
 	a.end(t)
 }
 
+// A probe that stands in no appliance and stops to answer was taken away; one that stands in
+// an appliance is missing for as long as it stands there.
+func TestProbeTakenAway(t *testing.T) {
+	c := collectortest.Start(t, "clinic", "pi", secret)
+	a := run(t, c, t.TempDir(), nil)
+	second := 0
+	lost := func(p coldkeep.ProbeID) sensors.Sample {
+		s := sensors.Failed(p, coldkeep.QualityMissing)
+		s.At = at(second)
+		return s
+	}
+	missing := func(n int) {
+		for range n {
+			second++
+			a.samples <- []sensors.Sample{lost("a"), lost("b")}
+		}
+	}
+	a.samples <- []sensors.Sample{sample("a", 0, 4000), sample("b", 0, 4000)}
+	missing(1) // before there is a configuration nobody knows where a probe stands
+	want := []string{"boot 1.2.3", "a probe-added", "a 4", "b probe-added", "b 4", "a missing", "b missing"}
+	expect(t, c, want...)
+	c.Send(wire.LeafConfig, true, wire.Config{V: 1, Revision: 7, Interval: 30, Probes: []wire.ProbeConfig{{Probe: "a", Appliance: "fridge"}, {Probe: "b"}}})
+	<-a.interval
+	missing(removedAfter + 2)
+	for range removedAfter - 1 {
+		want = append(want, "a missing", "b missing")
+	}
+	want = append(want, "a missing", "b probe-removed", "a missing", "a missing")
+	expect(t, c, want...)
+	a.samples <- []sensors.Sample{sample("b", 1000, 5000)}
+	want = append(want, "b probe-added", "b 5 raw 5") // a configured probe is calibrated, here by nothing
+	expect(t, c, want...)
+	a.end(t)
+}
+
 func TestExitWhenDone(t *testing.T) {
 	c := collectortest.Start(t, "clinic", "pi", secret)
 	c.Withhold(true)

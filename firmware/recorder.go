@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type recorder struct {
 	cal     calibration
 	refused string                    // the configuration that was refused last, and why; "" when the last was taken
 	seen    map[coldkeep.ProbeID]bool // in this run; false: its name is refused
+	missed  map[coldkeep.ProbeID]int  // samples in a row that were missing, of probes that stand in no appliance
 	thins   map[coldkeep.ProbeID]*thinned
 	clock   stepWatch
 	synced  string // boot in which a time service has set the clock
@@ -59,7 +61,7 @@ func newRecorder(ctx context.Context, cfg Config, box *outbox.Box) (*recorder, e
 		return nil, err
 	}
 	r := &recorder{cfg: cfg, box: box, last: last, onProbe: func() {}, keeper: cfg.keeper, watch: cfg.Watch, seen: make(map[coldkeep.ProbeID]bool),
-		thins: make(map[coldkeep.ProbeID]*thinned)}
+		missed: make(map[coldkeep.ProbeID]int), thins: make(map[coldkeep.ProbeID]*thinned)}
 	if r.watch == nil {
 		r.watch = watch.New(cfg.Clock)
 	}
@@ -249,6 +251,10 @@ func (r *recorder) emit(ctx context.Context, samples []sensors.Sample) error {
 		if ok {
 			s = r.gate.Judge(s)
 			rec := r.reading(s)
+			gone, events := r.removed(now, rec)
+			if records = append(records, events...); gone {
+				continue
+			}
 			if s.Thin {
 				records = append(records, r.thin(rec)...)
 			} else {
@@ -314,6 +320,35 @@ func (r *recorder) newProbe(now time.Time, p coldkeep.ProbeID, ok bool) []outbox
 		return nil
 	}
 	return []outbox.Record{r.eventRecord(now, p, wire.EventProbeAdded, "")}
+}
+
+// removedAfter is after how many samples in a row without an answer a probe that stands in
+// no appliance has been taken away: a loose contact answers again before that.
+const removedAfter = 5
+
+// removed reports whether a probe was taken away on purpose, and the events that say so: it
+// stands in no appliance of the configuration, and has stopped to answer. A probe that
+// does stand in one is missing for as long as it stands there.
+func (r *recorder) removed(now time.Time, rec outbox.Record) (gone bool, events []outbox.Record) {
+	p := rec.Probe
+	stands := r.conf.Revision == 0 || slices.ContainsFunc(r.conf.Probes, func(c wire.ProbeConfig) bool { return c.Probe == p && c.Appliance != "" })
+	was := r.missed[p] >= removedAfter
+	if stands || rec.Quality != coldkeep.QualityMissing {
+		delete(r.missed, p)
+		if was {
+			events = append(events, r.eventRecord(now, p, wire.EventProbeAdded, ""))
+		}
+		return false, events
+	}
+	if was {
+		return true, nil
+	}
+	r.missed[p]++
+	if r.missed[p] < removedAfter {
+		return false, nil
+	}
+	r.cfg.Log.Info("probe was taken away", "probe", p)
+	return true, append(events, r.eventRecord(now, p, wire.EventProbeRemoved, ""))
 }
 
 // reading makes the record of a judged sample.

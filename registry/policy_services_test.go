@@ -252,7 +252,10 @@ func methods() []method {
 		{name: "immunization.TellApart", perms: one(auth.RecordDoses), of: 5, call: func(s *services, by auth.Principal, o things) error {
 			return s.doses.TellApart(ctx(s), by, o["told"], 99, o["dose"], why)
 		}},
-		{name: "immunization.Trust", perms: one(auth.RecordDoses), of: 5, stock: true, call: func(s *services, by auth.Principal, o things) error {
+		{name: "immunization.Trust, spoilt", perms: one(auth.RecordDoses), of: 5, stock: true, call: func(s *services, by auth.Principal, o things) error {
+			return s.doses.Trust(ctx(s), by, o["dose"], 99, "warm", why)
+		}},
+		{name: "immunization.Trust, counts", perms: one(auth.RecordDoses), not: []string{string(auth.Nurse), auth.ScopeRecords}, of: 5, stock: true, call: func(s *services, by auth.Principal, o things) error {
 			return s.doses.Trust(ctx(s), by, o["dose"], 99, "", why)
 		}},
 		{name: "immunization.History", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {

@@ -49,6 +49,7 @@ var calls = map[string]call{
 	"POST /fhir/Immunization/_search":               {body: `patient={patient}`},
 	"POST /fhir/ImmunizationRecommendation/_search": {body: `patient={patient}`},
 	"POST /fhir/Patient/_search":                    {body: `family=Nobody&given=Here&birthdate=2019-04-02`},
+	"POST /patients/:id/doses/:dose/trust (counts)": {body: `revision=99&counts=yes&why=test`},
 	"POST /patients/:id/doses/:dose/trust":          {body: `revision=99&spoilt=x&why=test`},
 	"POST /admin/interfaces/:id/keys/remove":        {body: `fingerprint=none`, gone: "There is no such key"},
 	"GET /admin":                                    {shows: `/admin/sites/{site}`},
@@ -154,6 +155,8 @@ var calls = map[string]call{
 var variants = map[string]string{
 	"POST /patients/:id/doses/:dose (told of)": "told",
 	"POST /api/v1/doses/:id (told of)":         "told",
+	// To say that a dose which was called spoilt counts is a decision about a hold.
+	"POST /patients/:id/doses/:dose/trust (counts)": "dose",
 }
 
 // openTo are the beginnings of what nobody needs to sign in for: a wrong password is no

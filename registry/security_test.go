@@ -210,6 +210,32 @@ func TestWalkingIDs(t *testing.T) {
 	}
 }
 
+// refusals counts the requests that the trail says were refused unseen, for a reason.
+func (w *world) refusals(why string) int {
+	w.t.Helper()
+	n := 0
+	w.must(w.db.QueryRowContext(w.t.Context(), "SELECT count(*) FROM audit WHERE what = 'request.refused' AND detail LIKE $1", why+"%").Scan(&n))
+	return n
+}
+
+// Who tries out ids of patients that are not there is in the trail, each time.
+func TestUnknownIDsAreInTheTrail(t *testing.T) {
+	w := newWorld(t)
+	nurse := w.by(auth.Nurse)
+	const none = "01J00000000000000000000000"
+	for _, path := range []string{"/patients/" + none, "/patients/" + none + "/immunizations", "/fhir/Patient/" + none, "/api/v1/patients/" + none + "/forecast"} {
+		if r := nurse.do(t, "GET", path, ""); r.status != 404 {
+			t.Errorf("%s: %d", path, r.status)
+		}
+	}
+	looked, err := review.New(w.store, coldkeep.RealClock{}).Looked(t.Context(), auth.Principal{ID: "au", Name: "Auditor", Role: auth.Auditor}, none, audit.Place{}, 100)
+	w.must(err)
+	looked = slices.DeleteFunc(looked, func(e audit.Entry) bool { return e.WhoID != nurse.id || !strings.HasSuffix(e.What, ".refused") })
+	if len(looked) != 4 {
+		t.Errorf("the trail has %d of 4 tries", len(looked))
+	}
+}
+
 // A page of another site can have nobody's browser send any form or call.
 func TestCrossSiteEverywhere(t *testing.T) {
 	w := newWorld(t)
@@ -230,6 +256,9 @@ func TestCrossSiteEverywhere(t *testing.T) {
 	}
 	if n < 180 {
 		t.Errorf("%d tries", n)
+	}
+	if got := w.refusals("sent by a page of another site"); got != n {
+		t.Errorf("the trail has %d of %d calls from another site", got, n)
 	}
 	if r := admin.do(t, "GET", "/units", ""); r.status != 200 {
 		t.Errorf("the session has ended: %d", r.status)
@@ -257,6 +286,12 @@ func TestOversizedEverywhere(t *testing.T) {
 		if len(got.body) > 1<<20 {
 			t.Errorf("%s answers with %d bytes", key, len(got.body))
 		}
+	}
+	if got := w.refusals("larger than any form: POST /patients/:id/doses"); got == 0 {
+		t.Error("the trail does not have a form that was too large")
+	}
+	if got := w.refusals("larger than any call: POST /api/v1/patients/:id/doses"); got == 0 {
+		t.Error("the trail does not have a call that was too large")
 	}
 	if r := program.do(t, "POST", "/api/v1/patients/search", `{"family":"`+big+`"}`); r.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("search: %d", r.status)

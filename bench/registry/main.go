@@ -1,6 +1,6 @@
 // Command registry measures the registry at the size of a state on this machine:
 //
-//	go run ./bench/registry [-engine postgres|sqlite] [-patients 100000,1000000] [-calls 2000]
+//	go run ./bench/registry [-engine postgres|sqlite] [-patients 100000,1000000] [-calls 2000] [-at URL|FOLDER]
 //
 // It starts a PostgreSQL of its own (as delivered, but without fsync), fills a database of
 // each size with an invented population, and calls the services as the screens do, with
@@ -12,12 +12,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,6 +28,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
@@ -40,16 +44,17 @@ func main() {
 	patients := flag.String("patients", "100000,1000000", "sizes to measure at")
 	calls := flag.Int("calls", 2000, "calls of each kind that are measured")
 	seed := flag.Uint64("seed", 1, "of the population and the calls")
+	at := flag.String("at", "", "URL of a PostgreSQL server, or a folder for SQLite, to use in place of own ones: its databases size… are kept, and measured again when they are there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout, *engine, *patients, *calls, *seed); err != nil {
+	if err := run(ctx, os.Stdout, *engine, *at, *patients, *calls, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, w io.Writer, engine, sizes string, calls int, seed uint64) (err error) {
+func run(ctx context.Context, w io.Writer, engine, at, sizes string, calls int, seed uint64) (err error) {
 	dir, err := os.MkdirTemp("", "bench-registry-")
 	if err != nil {
 		return err
@@ -59,15 +64,13 @@ func run(ctx context.Context, w io.Writer, engine, sizes string, calls int, seed
 		return err
 	}
 	fmt.Fprintf(w, "%s, %d cores, %s/%s, %s\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, machineLoad())
-	url := ""
-	if engine == "postgres" {
-		p, at, err := servers.Postgres(ctx, filepath.Join(dir, "postgres"))
-		if err != nil {
+	if engine == "postgres" && at == "" {
+		var p *servers.Process
+		if p, at, err = servers.Postgres(ctx, filepath.Join(dir, "postgres")); err != nil {
 			return err
 		}
 		defer p.Stop(syscall.SIGINT)
-		url = at
-	} else if engine != "sqlite" {
+	} else if engine != "postgres" && engine != "sqlite" {
 		return fmt.Errorf("engine %q: want postgres or sqlite", engine)
 	}
 	var before *figures
@@ -76,9 +79,9 @@ func run(ctx context.Context, w io.Writer, engine, sizes string, calls int, seed
 		if err != nil || n < 100 {
 			return fmt.Errorf("%q is not a number of patients from 100", size)
 		}
-		where := filepath.Join(dir, size+".db")
-		if url != "" {
-			if where, err = createDatabase(ctx, url, "size"+size); err != nil {
+		where := filepath.Join(cmp.Or(at, dir), "size"+size+".db")
+		if engine == "postgres" {
+			if where, err = createDatabase(ctx, at, "size"+size); err != nil {
 				return err
 			}
 		}
@@ -94,13 +97,22 @@ func run(ctx context.Context, w io.Writer, engine, sizes string, calls int, seed
 	return nil
 }
 
-func createDatabase(ctx context.Context, url, name string) (string, error) {
-	db, err := database.Open(ctx, url)
+func createDatabase(ctx context.Context, server, name string) (string, error) {
+	of, err := url.Parse(server)
+	if err != nil {
+		return "", errors.New("the server's URL is not readable")
+	}
+	of.Path = "/" + name
+	db, err := database.Open(ctx, server)
 	if err != nil {
 		return "", err
 	}
 	_, err = db.ExecContext(ctx, "CREATE DATABASE "+name)
-	return strings.Replace(url, "/postgres?", "/"+name+"?", 1), errors.Join(err, db.Close())
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P04" { // duplicate_database: kept from an earlier run
+		err = nil
+	}
+	return of.String(), errors.Join(err, db.Close())
 }
 
 // measureAt fills a database and measures it.
@@ -125,13 +137,16 @@ func measureAt(ctx context.Context, w io.Writer, where string, patients, calls i
 			fmt.Fprintf(os.Stderr, "%d of %d patients after %s, %s\n", records, patients, time.Since(start).Round(time.Second), machineLoad())
 		}
 	})
-	if err != nil {
+	switch {
+	case coldkeep.ErrorCode(err) == coldkeep.ECONFLICT: // a kept one
+		n.Patients = patients
+	case err != nil:
 		return nil, err
 	}
 	took := time.Since(start)
 	fmt.Fprintf(w, "\n%d patients, %d doses, %d practices: filled in %s (%.0f patients/s, %.0f doses/s), %s\n",
 		n.Patients, n.Doses, n.Practices, took.Round(time.Second), float64(n.Patients)/took.Seconds(), float64(n.Doses)/took.Seconds(), size(ctx, db))
-	if _, err := db.ExecContext(ctx, "ANALYZE"); err != nil {
+	if err := settle(ctx, db); err != nil {
 		return nil, err
 	}
 	f, err = measure(ctx, db, s, p, calls, seed)
@@ -141,6 +156,22 @@ func measureAt(ctx context.Context, w io.Writer, where string, patients, calls i
 	f.patients = patients
 	f.print(w)
 	return f, plans(ctx, w, db)
+}
+
+// settle does at once what the engine would otherwise do in the background of the
+// measurement, for the millions of rows that have just come: a registry gets them over years.
+func settle(ctx context.Context, db *database.DB) error {
+	does := []string{"ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"}
+	if db.Postgres() {
+		does = []string{"VACUUM (ANALYZE)", "CHECKPOINT"}
+	}
+	for _, do := range does {
+		if _, err := db.ExecContext(ctx, do); err != nil {
+			return fmt.Errorf("%s: %w", do, err)
+		}
+	}
+	syscall.Sync() // what is written goes to the disk now
+	return nil
 }
 
 func size(ctx context.Context, db *database.DB) string {

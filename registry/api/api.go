@@ -284,6 +284,9 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 		if err != nil {
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
+				if e := s.Auth.RefusedRequest(context.WithoutCancel(ctx), principal(c), "larger than any call: POST "+c.FullPath()); e != nil {
+					s.Log.Error("a refused call is not in the trail", "err", e)
+				}
 				write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 				return
 			}

@@ -153,7 +153,7 @@ func (s *server) recordDose(c *gin.Context, body []byte) (any, error) {
 	}
 	d := in.dose()
 	d.Patient = c.Param("id")
-	d, err = s.Immunizations.Record(c.Request.Context(), principal(c), d, immunization.Confirm{Yes: in.Confirm, Why: in.Why})
+	d, err = s.Immunizations.Record(c.Request.Context(), principal(c), d, immunization.Confirm{Yes: in.Confirm, Why: in.Why, Form: "api " + c.GetHeader("Idempotency-Key")})
 	return doseOut(&d), err
 }
 

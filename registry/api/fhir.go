@@ -196,16 +196,16 @@ func (s *server) fhirPatients(c *gin.Context, form map[string]string) (any, erro
 	return b, nil
 }
 
-func (s *server) fromDose(d *immunization.Dose) fhir.Immunization {
-	return fhir.FromDose(*d, s.Immunizations.Codes().Name(d.CVX), string(d.Site))
+func (s *server) fromDose(d *immunization.Dose, practice string) fhir.Immunization {
+	return fhir.FromDose(*d, s.Immunizations.Codes().Name(d.CVX), practice)
 }
 
 func (s *server) fhirImmunization(c *gin.Context, id string) (any, error) {
-	d, err := s.Immunizations.Look(c.Request.Context(), principal(c), id)
+	d, practice, err := s.Immunizations.Look(c.Request.Context(), principal(c), id)
 	if err != nil {
 		return nil, err
 	}
-	return s.fromDose(&d), nil
+	return s.fromDose(&d, practice), nil
 }
 
 // fhirView is the immunizations of the patient that a form names.
@@ -234,7 +234,7 @@ func (s *server) fhirImmunizations(c *gin.Context, form map[string]string) (any,
 			continue
 		}
 		d.Patient = v.Patient
-		out = append(out, s.fromDose(&d))
+		out = append(out, s.fromDose(&d, v.Practices[d.Site]))
 	}
 	return fhir.SearchSet(out), nil
 }
@@ -260,6 +260,9 @@ func (s *server) fhirRecommendation(c *gin.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(v.Due) == 0 { // FHIR has no resource of no recommendation
+		return nil, coldkeep.Errorf(coldkeep.ENOTFOUND, "Nothing is recommended: the patient has died.")
+	}
 	return s.recommendation(v), nil
 }
 
@@ -267,6 +270,9 @@ func (s *server) fhirRecommendations(c *gin.Context, form map[string]string) (an
 	v, err := s.fhirView(c, form)
 	if err != nil {
 		return nil, err
+	}
+	if len(v.Due) == 0 {
+		return fhir.SearchSet([]fhir.ImmunizationRecommendation{}), nil
 	}
 	return fhir.SearchSet([]fhir.ImmunizationRecommendation{s.recommendation(v)}), nil
 }

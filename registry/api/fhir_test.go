@@ -98,6 +98,12 @@ func TestFHIR(t *testing.T) {
 		c.get("/fhir/ImmunizationRecommendation/"+id).fhir(t, 200, "ImmunizationRecommendation", `"text":"MMR"`)
 		c.search("/fhir/ImmunizationRecommendation/_search", url.Values{"patient": {id}}).fhir(t, 200, "Bundle", `"total":1`, `"series":"standard"`)
 
+		// To the dead nothing is recommended.
+		c.post("/api/v1/patients/"+id+"/deceased", `{"deceased":true,"why":"told by the family"}`).ok(t, "")
+		c.get("/fhir/ImmunizationRecommendation/"+id).fhir(t, 404, failure)
+		c.search("/fhir/ImmunizationRecommendation/_search", url.Values{"patient": {id}}).fhir(t, 200, "Bundle", `"total":0`)
+		c.post("/api/v1/patients/"+id+"/deceased", `{"deceased":false,"why":"another child"}`).ok(t, "")
+
 		// Nothing of a patient in an address, and nothing passed over in silence.
 		for _, path := range []string{"/fhir/Patient?family=Brandt", "/fhir/Patient/_search?family=Brandt", "/fhir/Immunization?patient=" + id} {
 			c.get(path).fhir(t, 400, failure, "patient data is never part of an address", "_search")

@@ -75,7 +75,11 @@ func TestSecretsInClearAreSealed(t *testing.T) {
 		code(t, err, "", "nobody has codes")
 		p, err := bare.AddPerson(ctx, auth.System("Test"), auth.NewPerson{Name: "Dana", Username: "dana", Password: "correct horse battery", Role: auth.StateAdmin})
 		code(t, err, "", "person")
-		secret, _, err := bare.NewTOTP(p.Principal())
+		_, err = bare.NewTOTP(p.Principal())
+		code(t, err, coldkeep.EINVALID, "a secret without a key to keep it by")
+		pending, err := keyed.NewTOTP(p.Principal())
+		code(t, err, "", "secret")
+		secret, _, err := keyed.ShowTOTP(p.Principal(), pending)
 		code(t, err, "", "secret")
 		now := func() string {
 			t.Helper()
@@ -83,7 +87,7 @@ func TestSecretsInClearAreSealed(t *testing.T) {
 			code(t, err, "", "code")
 			return v
 		}
-		_, err = bare.ConfirmTOTP(ctx, p.Principal(), secret, now())
+		_, err = bare.ConfirmTOTP(ctx, p.Principal(), pending, now())
 		code(t, err, coldkeep.EINVALID, "codes without a key to keep them by")
 		_, err = db.ExecContext(ctx, `UPDATE people SET totp_secret = $1 WHERE id = $2`, secret, p.ID)
 		code(t, err, "", "as an earlier release kept it")

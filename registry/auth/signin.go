@@ -193,9 +193,17 @@ func (s *Service) Resume(ctx context.Context, id string, idle bool) (Resumed, er
 	}
 	now := s.clock.Now()
 	switch {
-	case st.EndedAt != nil, !st.Account.Active, now.Sub(st.At) >= s.rules.Longest:
+	case st.EndedAt != nil, !st.Account.Active:
+		return Resumed{}, over
+	case now.Sub(st.At) >= s.rules.Longest:
+		if err := s.expire(ctx, st, "used after its longest time"); err != nil {
+			return Resumed{}, err
+		}
 		return Resumed{}, over
 	case s.rules.Idle > 0 && now.Sub(st.SeenAt) >= s.rules.Idle+touchEvery:
+		if err := s.expire(ctx, st, "used after too long without use"); err != nil {
+			return Resumed{}, err
+		}
 		return Resumed{}, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "You were signed out after %s without use.", s.rules.Idle)
 	}
 	r := Resumed{Principal: st.Account.Principal(), SignIn: st.SignIn, EndsAt: st.EnrolledUntil, Factors: st.SecondFactors}

@@ -88,19 +88,23 @@ func TestCodesOfEngines(t *testing.T) {
 		ctx := t.Context()
 		p := add(t, s, "dana", auth.Nurse, "lakeside")
 		me := p.Principal()
-		secret, url, err := s.NewTOTP(me)
-		if err != nil || !strings.HasPrefix(url, "otpauth://totp/Coldkeep:dana?") {
-			t.Fatalf("%s, %v", url, err)
+		pending, err := s.NewTOTP(me)
+		code(t, err, "", "new secret")
+		secret, url, err := s.ShowTOTP(me, pending)
+		if err != nil || !strings.HasPrefix(url, "otpauth://totp/Coldkeep:dana?") || strings.Contains(pending, secret) {
+			t.Fatalf("%s, %s, %v", url, pending, err)
 		}
+		_, _, err = s.ShowTOTP(add(t, s, "eve", auth.Nurse, "lakeside").Principal(), pending)
+		code(t, err, coldkeep.EINVALID, "another's secret")
 		at := func() string {
 			t.Helper()
 			v, err := totp.GenerateCode(secret, c.Now())
 			code(t, err, "", "code")
 			return v
 		}
-		_, err = s.ConfirmTOTP(ctx, me, secret, "12345")
+		_, err = s.ConfirmTOTP(ctx, me, pending, "12345")
 		code(t, err, coldkeep.EINVALID, "a short code")
-		recovery, err := s.ConfirmTOTP(ctx, me, secret, at())
+		recovery, err := s.ConfirmTOTP(ctx, me, pending, at())
 		code(t, err, "", "confirm")
 		_, second, err := s.Password(ctx, "dana", password)
 		if err != nil || !second {

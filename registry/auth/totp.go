@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
+	neturl "net/url"
 	"strings"
 	"time"
 
@@ -25,33 +26,52 @@ const (
 
 var totpOptions = totp.ValidateOpts{Period: totpPeriod, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1}
 
-// NewTOTP makes a secret for a person's authenticator app, and the URL that the app reads
-// from a QR code. Nothing is kept until ConfirmTOTP.
-func (s *Service) NewTOTP(by Principal) (secret, url string, err error) {
+// NewTOTP makes a secret for a person's authenticator app. pending is the secret sealed, to
+// be kept until ConfirmTOTP; ShowTOTP opens it again. EINVALID where no secret key is set up.
+func (s *Service) NewTOTP(by Principal) (pending string, err error) {
 	if !by.Known() {
-		return "", "", coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Sign in first.")
+		return "", coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Sign in first.")
+	}
+	if s.rules.Secrets == nil {
+		return "", errNoKey
 	}
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Coldkeep", AccountName: by.Username, Period: totpPeriod, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 	if err != nil {
-		return "", "", coldkeep.Wrap(err, coldkeep.EINTERNAL, "auth.NewTOTP", "secret")
+		return "", coldkeep.Wrap(err, coldkeep.EINTERNAL, "auth.NewTOTP", "secret")
 	}
-	return key.Secret(), key.URL(), nil
+	return s.rules.Secrets.Seal(key.Secret(), pendingOf(by.ID)), nil
 }
 
-// ConfirmTOTP keeps a secret once the person's app has given a right code for it, and
-// returns codes to recover by, each of which works once; they cannot be shown again. It
-// takes the place of an earlier secret. EINVALID for a wrong code, and where no secret key
-// is set up.
-func (s *Service) ConfirmTOTP(ctx context.Context, by Principal, secret, code string) ([]string, error) {
+// pendingOf is what a secret that is being set up is sealed about: it is none that signs in.
+func pendingOf(person string) string { return "setting up " + person }
+
+// ShowTOTP gives the secret that is being set up, and the URL that an app reads from a QR
+// code. EINVALID for what NewTOTP has not made for this person, by this key.
+func (s *Service) ShowTOTP(by Principal, pending string) (secret, url string, err error) {
 	if s.rules.Secrets == nil {
-		return nil, errNoKey
+		return "", "", errNoKey
+	}
+	if secret, err = s.rules.Secrets.Open(pending, pendingOf(by.ID)); err != nil {
+		return "", "", err
+	}
+	return secret, "otpauth://totp/Coldkeep:" + neturl.PathEscape(by.Username) + "?issuer=Coldkeep&secret=" + secret, nil
+}
+
+// ConfirmTOTP keeps a secret (NewTOTP) once the person's app has given a right code for it,
+// and returns codes to recover by, each of which works once; they cannot be shown again. It
+// takes the place of an earlier secret. EINVALID for a wrong code, a secret that is not this
+// person's to set up, and where no secret key is set up.
+func (s *Service) ConfirmTOTP(ctx context.Context, by Principal, pending, code string) ([]string, error) {
+	secret, _, err := s.ShowTOTP(by, pending)
+	if err != nil {
+		return nil, err
 	}
 	step, ok := s.totpStep(secret, code)
 	if !ok {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "This code is not right. Check that the clock of your telephone is right, and type the code that it shows now.")
 	}
 	codes, hashes := newRecoveryCodes()
-	err := s.store.Tx(ctx, func(tx Tx) error {
+	err = s.store.Tx(ctx, func(tx Tx) error {
 		p, err := tx.Person(ctx, by.ID)
 		if err != nil {
 			return err

@@ -18,8 +18,10 @@ type Approval struct {
 	Username string          // of the first account; "" as was wished
 }
 
-// Admitted is what comes of an approval: the site, and for a new organization the first account with a
-// password that opens once and cannot be shown again.
+// Admitted is what comes of an approval: the site, and for a new organization the first
+// account. It has a password that opens once and cannot be shown again, when who approved
+// may manage people. A VFC coordinator may not, and sees no patients: for them the account
+// is closed and without a password, until a state administrator opens it.
 type Admitted struct {
 	Site     coldkeep.SiteID `json:"site"`
 	Until    time.Time       `json:"until"`
@@ -28,7 +30,7 @@ type Admitted struct {
 }
 
 // Approve lets a site in for a year. Whoever applied to join also gets an account: a
-// practice manager's, or a school's for those that give no vaccine. EFORBIDDEN when by may
+// practice manager's, or a school's for those that give no vaccine (Admitted). EFORBIDDEN when by may
 // not decide, ENOTFOUND, ECONFLICT when it is decided, or the site's id or the username is
 // taken; EINVALID for a wrong id.
 func (s *Service) Approve(ctx context.Context, by auth.Principal, id string, v Approval) (Admitted, error) {
@@ -59,6 +61,9 @@ func (s *Service) Approve(ctx context.Context, by auth.Principal, id string, v A
 		if err != nil {
 			return Admitted{}, err
 		}
+		if !by.May(auth.ManagePeople, v.SiteID) {
+			first.Active, first.OneTime = false, ""
+		}
 	}
 	out := Admitted{Site: v.SiteID, Until: now.AddDate(1, 0, 0), Username: first.Username, OneTime: first.OneTime}
 	return out, s.store.Tx(ctx, func(tx Tx) error {
@@ -87,7 +92,7 @@ func (s *Service) Approve(ctx context.Context, by auth.Principal, id string, v A
 			if err := tx.PutMembership(ctx, auth.Membership{Person: first.ID, Site: first.Site, Role: first.Role}, now); err != nil {
 				return err
 			}
-			if err := tx.Audit(ctx, s.entry(by, "person.add", "person/"+first.ID, first.Site, first.Username+" as "+string(first.Role))); err != nil {
+			if err := tx.Audit(ctx, s.entry(by, "person.add", "person/"+first.ID, first.Site, first.Username+" as "+string(first.Role)+map[bool]string{false: ", closed until it is opened"}[first.Active])); err != nil {
 				return err
 			}
 		}

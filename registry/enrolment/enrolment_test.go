@@ -1,6 +1,7 @@
 package enrolment_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -72,6 +73,30 @@ func TestYears(t *testing.T) {
 		code(t, err, coldkeep.EFORBIDDEN, "approved by a practice")
 		_, err = s.Approve(ctx, state, a.ID, enrolment.Approval{SiteID: "Har bor"})
 		code(t, err, coldkeep.EINVALID, "a wrong id")
+		// A VFC coordinator lets the practice in, and gets no way to its patients: the account
+		// is closed until somebody who may manage people opens it.
+		theirs, _, err := s.Apply(ctx, form())
+		code(t, err, "", "apply")
+		vfc := auth.Principal{ID: "v", Name: "V", Role: auth.VFCCoordinator}
+		let, err := s.Approve(ctx, vfc, theirs.ID, enrolment.Approval{SiteID: "bay", Username: "bay"})
+		if err != nil || let.OneTime != "" || let.Username != "bay" {
+			t.Fatalf("%+v, %v", let, err)
+		}
+		accounts, err := people.People(ctx, state)
+		code(t, err, "", "people")
+		i := slices.IndexFunc(accounts, func(p auth.Person) bool { return p.Username == "bay" })
+		if i < 0 || accounts[i].Active {
+			t.Fatalf("%+v", accounts)
+		}
+		code(t, people.SetActive(ctx, vfc, accounts[i].ID, true), coldkeep.EFORBIDDEN, "opened by the coordinator")
+		_, err = people.ResetPassword(ctx, vfc, accounts[i].ID)
+		code(t, err, coldkeep.EFORBIDDEN, "a password by the coordinator")
+		code(t, people.SetActive(ctx, state, accounts[i].ID, true), "", "opened")
+		once, err := people.ResetPassword(ctx, state, accounts[i].ID)
+		code(t, err, "", "a password")
+		if p, err := people.SignIn(ctx, "bay", once); err != nil || !p.MustChange || p.Role != auth.PracticeManager {
+			t.Fatalf("%+v, %v", p, err)
+		}
 		in, err := s.Approve(ctx, state, a.ID, enrolment.Approval{SiteID: "harbor", VFCPIN: "9"})
 		code(t, err, "", "approve")
 		_, err = s.Approve(ctx, state, a.ID, enrolment.Approval{SiteID: "harbor2", Username: "other"})
@@ -105,6 +130,7 @@ func TestYears(t *testing.T) {
 			t.Fatalf("%+v, %v", second, err)
 		}
 		all, err := s.Enrolments(ctx, state)
+		all = slices.DeleteFunc(all, func(e enrolment.SiteEnrolment) bool { return e.ID == "bay" })
 		if err != nil || len(all) != 2 || all[0].Organization != all[1].Organization || all[0].OrganizationName != "Harbor" {
 			t.Fatalf("%+v, %v", all, err)
 		}

@@ -27,6 +27,7 @@ const (
 	systemSubpotent   = "http://terminology.hl7.org/CodeSystem/immunization-subpotent-reason"
 	systemStatus      = "http://terminology.hl7.org/CodeSystem/immunization-recommendation-status"
 	systemRefusal     = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+	systemSite        = "urn:coldkeep:site" // a practice's id in this registry
 	unitsUCUM         = "http://unitsofmeasure.org"
 
 	extRace      = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
@@ -52,8 +53,9 @@ type Concept struct {
 
 // Reference points to another resource.
 type Reference struct {
-	Reference string `json:"reference,omitempty"`
-	Display   string `json:"display,omitempty"`
+	Reference  string      `json:"reference,omitempty"`
+	Identifier *Identifier `json:"identifier,omitempty"`
+	Display    string      `json:"display,omitempty"`
 }
 
 // Period is a span of days or times; an open end is absent.

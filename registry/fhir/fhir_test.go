@@ -72,25 +72,28 @@ func TestMergedPatient(t *testing.T) {
 
 func TestDoses(t *testing.T) {
 	given := immunization.Dose{ID: "d1", Patient: "p1", Kind: immunization.Administered, Date: coldkeep.NewDate(2026, 3, 1), CVX: "107", MVX: "SKB", Lot: "X7",
-		NDC: "58160-0810-11", Expires: coldkeep.NewDate(2027, 1, 31), BodySite: "LT", Route: "IM", Amount: "0.50", Eligibility: "V02", Funding: "VXC51", GivenBy: "M. Bell, RN",
+		NDC: "58160-0810-11", Expires: coldkeep.NewDate(2027, 1, 31), BodySite: "LT", Route: "IM", Amount: "0.50", Site: "lakeside", Eligibility: "V02", Funding: "VXC51", GivenBy: "M. Bell, RN",
 		VIS: []immunization.VIS{{Document: "DTaP", Edition: coldkeep.NewDate(2021, 8, 6), Given: coldkeep.NewDate(2026, 3, 1)}}}
 	spoilt, mistaken, refused, told := given, given, given, given
 	spoilt.NonViable = "01HOLD"
 	mistaken.Deleted = &immunization.Deletion{Reason: "wrong child"}
 	refused.Kind = immunization.Refused
+	told.Site = ""
 	told.Kind, told.Source, told.Elsewhere = immunization.Historical, "01", "Clinic in Gary"
 	for _, c := range []struct {
 		name string
 		dose immunization.Dose
 		want []string
 	}{
-		{"given", given, []string{`"status":"completed"`, `"primarySource":true`, `"value":0.50`, `"publicationDate":"2021-08-06"`, `"code":"V02"`, `"expirationDate":"2027-01-31"`}},
+		{"given", given, []string{`"status":"completed"`, `"primarySource":true`, `"value":0.50`, `"publicationDate":"2021-08-06"`, `"code":"V02"`, `"expirationDate":"2027-01-31"`,
+			`"contained":[{"resourceType":"Location","id":"practice","identifier":[{"system":"urn:coldkeep:site","value":"lakeside"}],"name":"Lakeside Pediatrics"}]`,
+			`"location":{"reference":"#practice","display":"Lakeside Pediatrics"}`, `"manufacturer":{"identifier":{"system":"http://hl7.org/fhir/sid/mvx","value":"SKB"}`}},
 		{"spoilt", spoilt, []string{`"isSubpotent":true`, `"code":"coldchainbreak"`}},
 		{"mistaken", mistaken, []string{`"status":"entered-in-error"`}},
 		{"refused", refused, []string{`"status":"not-done"`, `"statusReason"`}},
 		{"told", told, []string{`"primarySource":false`, `"reportOrigin"`, `"display":"Clinic in Gary"`}},
 	} {
-		_, text := written(t, fhir.FromDose(c.dose, "DTaP", ""))
+		_, text := written(t, fhir.FromDose(c.dose, "DTaP", map[bool]string{true: "Lakeside Pediatrics"}[c.dose.Site != ""]))
 		for _, want := range c.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %s is not in %s", c.name, want, text)

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"cmp"
+
 	"github.com/coldkeep/coldkeep/registry/immunization"
 )
 
@@ -8,6 +10,7 @@ import (
 type Immunization struct {
 	ResourceType       string      `json:"resourceType"`
 	ID                 string      `json:"id"`
+	Contained          []Location  `json:"contained,omitempty"` // the practice that gave it
 	Status             string      `json:"status"`
 	StatusReason       *Concept    `json:"statusReason,omitempty"`
 	VaccineCode        Concept     `json:"vaccineCode"`
@@ -31,6 +34,14 @@ type Immunization struct {
 	FundingSource      *Concept    `json:"fundingSource,omitempty"`
 }
 
+// Location is where a dose was given: a practice of this registry.
+type Location struct {
+	ResourceType string       `json:"resourceType"`
+	ID           string       `json:"id"`
+	Identifier   []Identifier `json:"identifier"`
+	Name         string       `json:"name,omitempty"`
+}
+
 // Performer is who gave or ordered the dose.
 type Performer struct {
 	Function Concept   `json:"function"`
@@ -45,7 +56,8 @@ type Education struct {
 }
 
 // FromDose writes a dose as the service returned it. product is the vaccine in words,
-// and practice the site that gave it; either may be "".
+// and practice the name of the site that gave it; either may be "". The site is contained,
+// with its id in this registry; of a dose given elsewhere there are the words alone.
 func FromDose(d immunization.Dose, product, practice string) Immunization {
 	out := Immunization{
 		ResourceType: "Immunization", ID: d.ID, Status: "completed", Patient: Reference{Reference: "Patient/" + d.Patient},
@@ -70,13 +82,16 @@ func FromDose(d immunization.Dose, product, practice string) Immunization {
 	if d.Kind == immunization.Historical {
 		out.ReportOrigin = code(systemOrigin, d.Source)
 	}
-	for _, where := range []string{practice, d.Elsewhere} {
-		if where != "" && out.Location == nil {
-			out.Location = &Reference{Display: where}
-		}
+	switch {
+	case d.Site != "":
+		at := Location{ResourceType: "Location", ID: "practice", Identifier: []Identifier{{System: systemSite, Value: string(d.Site)}}, Name: practice}
+		out.Contained = []Location{at}
+		out.Location = &Reference{Reference: "#" + at.ID, Display: cmp.Or(practice, string(d.Site))}
+	case d.Elsewhere != "":
+		out.Location = &Reference{Display: d.Elsewhere}
 	}
 	if d.MVX != "" {
-		out.Manufacturer = &Reference{Reference: systemMVX + "|" + d.MVX, Display: d.MVX}
+		out.Manufacturer = &Reference{Identifier: &Identifier{System: systemMVX, Value: d.MVX}, Display: d.MVX}
 	}
 	if d.Amount != "" {
 		out.DoseQuantity = &Quantity{Value: jsonNumber(d.Amount), Unit: "mL", System: unitsUCUM, Code: "mL"}

@@ -27,8 +27,9 @@ type Patient struct {
 	Link                 []Link          `json:"link,omitempty"`
 }
 
-// Identifier is a number somebody gave the person.
+// Identifier is a number that somebody gave to a person or a place.
 type Identifier struct {
+	System   string     `json:"system,omitempty"`
 	Type     *Concept   `json:"type,omitempty"`
 	Value    string     `json:"value"`
 	Assigner *Reference `json:"assigner,omitempty"`

@@ -159,11 +159,18 @@ func (s *Service) TellApart(ctx context.Context, by auth.Principal, id string, r
 }
 
 // Trust says by a person's word whether a single dose that was given from the stock can
-// be trusted: words name the break that spoilt it, "" that it counts after all. Errors as
+// be trusted: words name the break that spoilt it, "" that it counts after all. To distrust
+// a dose is safe, and whoever may record doses may say so; that vaccine which was called
+// spoilt is good is what deciding about holds is, and needs that permission too. Errors as
 // Edit.
 func (s *Service) Trust(ctx context.Context, by auth.Principal, id string, revision int64, words, why string) error {
 	if err := s.may(ctx, by, auth.RecordDoses, by.Site, ofDose(ctx, id)); err != nil {
 		return err
+	}
+	if words == "" {
+		if err := s.may(ctx, by, auth.DecideHolds, by.Site, ofDose(ctx, id)); err != nil {
+			return err
+		}
 	}
 	why, err := checkReason(why)
 	if err != nil {

@@ -14,10 +14,11 @@ import (
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
-// Confirm is how a person answers warnings.
+// Confirm is what comes with a dose: how a person answers warnings, and which form it is.
 type Confirm struct {
-	Yes bool   // the warnings have been read
-	Why string // needed when the dose should not have been given as it was
+	Yes  bool   // the warnings have been read
+	Why  string // needed when the dose should not have been given as it was
+	Form string // the form's key: a form that comes again records nothing more; "" none
 }
 
 // Unconfirmed is the error of a dose that is not recorded until somebody has read the
@@ -44,14 +45,20 @@ func (u *Unconfirmed) Unwrap() error {
 // Record adds a dose, given, told of or refused, to a person's record. A dose from the
 // practice's stock takes it off the lot in the same transaction, and what is printed on
 // the lot (product, maker, lot number, expiry, funding) is the lot's word. It returns the
-// dose as it is kept, or the earlier one when the same has been recorded before.
+// dose as it is kept, or the earlier one when the same has been recorded before, or by the
+// same form (Confirm.Form).
 //
 // EFORBIDDEN when by may not record doses there or the record does not open, ENOTFOUND
 // for an unknown patient or lot, EINVALID for a wrong field, ECONFLICT when no dose is
-// left, and *Unconfirmed (ECONFLICT) when there are warnings that c does not answer.
+// left, *Unconfirmed (ECONFLICT) when there are warnings that c does not answer, and
+// *UsedForm (ECONFLICT) when the form has recorded another dose.
 func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confirm) (Dose, error) {
 	if by.Site != "" && d.Kind == Administered {
 		d.Site = by.Site
+	}
+	form, err := sentForm(by, d, c.Form)
+	if err != nil {
+		return d, err
 	}
 	if err := s.may(ctx, by, auth.RecordDoses, by.Site, of(d.Patient)); err != nil {
 		return d, err
@@ -61,16 +68,28 @@ func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confi
 			return d, err
 		}
 	}
-	err := s.tx(ctx, by, func(tx Tx) error {
-		g, err := s.open(ctx, tx, by, d.Patient, auth.RecordDoses)
+	sent := d
+	err = s.tx(ctx, by, func(tx Tx) error {
+		g, err := s.open(ctx, tx, by, sent.Patient, auth.RecordDoses)
 		if err != nil {
 			return err
 		}
 		if err := tx.LockPatient(ctx, g.Head); err != nil {
 			return err
 		}
-		d, err = s.record(ctx, tx, by, g, d, c)
-		return err
+		before, err := s.sentBefore(ctx, tx, form)
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			d = *before
+			return nil
+		}
+		if d, err = s.record(ctx, tx, by, g, sent, c); err != nil || form.Form == "" {
+			return err
+		}
+		form.Dose = d.ID
+		return tx.InsertDoseForm(ctx, form, s.clock.Now())
 	})
 	return d, err
 }

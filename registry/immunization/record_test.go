@@ -8,6 +8,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -281,6 +282,12 @@ func TestASpoiltDoseIsDueAgain(t *testing.T) {
 		// A person may say of one dose that it counts after all.
 		now, err := w.st.Dose(w.ctx, d.ID)
 		w.must(err)
+		w.wants(w.Trust(w.ctx, nurse, d.ID, now.Revision, "", "It was drawn from the other fridge"), coldkeep.EFORBIDDEN)
+		spoils, err := w.st.Entries(w.ctx, audit.Query{What: "dose.spoil", Limit: 10})
+		w.must(err)
+		if len(spoils) != 1 || spoils[0].Subject != "patient/"+after || spoils[0].Why != "Maker's letter 9" {
+			t.Errorf("the patient's trail has %+v", spoils)
+		}
 		w.must(w.Trust(w.ctx, manager, d.ID, now.Revision, "", "It was drawn from the other fridge"))
 		if s, _, _ := status(after); s != forecast.Valid {
 			t.Errorf("%s", s)

@@ -18,6 +18,7 @@ type Reader interface {
 	Subject(ctx context.Context, patient string) (Subject, error)
 	Dose(ctx context.Context, id string) (Dose, error)
 	Doses(ctx context.Context, patients []string) ([]Dose, error) // all of them, by date and id
+	DoseForm(ctx context.Context, form string) (SentForm, error)
 	DoseHistory(ctx context.Context, dose string) ([]Change, error)
 	// DosesFrom lists the doses that were given from a lot on a day or later, by date and
 	// id, and not deleted.
@@ -42,6 +43,7 @@ type Tx interface {
 	// several doses are one is only decided under its lock.
 	LockPatient(ctx context.Context, head string) error
 	InsertDose(ctx context.Context, d Dose) error
+	InsertDoseForm(ctx context.Context, f SentForm, at time.Time) error // ECONFLICT when it has recorded a dose
 	// UpdateDose changes a dose that stands at revision d.Revision-1 and keeps what was
 	// there. ECONFLICT when somebody has changed it since.
 	UpdateDose(ctx context.Context, d Dose, by, why string, at time.Time) error

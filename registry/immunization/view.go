@@ -20,7 +20,7 @@ type View struct {
 	Today      coldkeep.Date
 	Groups     []Group // with doses, in the schedule's order
 	Doses      []Dose  // every record, also those that do not count, by date
-	Due        []Due   // what is late first, then by date
+	Due        []Due   // what is late first, then by date; none of somebody who has died
 	Near       [][2]string
 	Facts      []Fact
 	Reactions  []Reaction
@@ -31,7 +31,9 @@ type View struct {
 	Unasked      []forecast.Unasked // when explained
 	Upcoming     []forecast.Upcoming
 	Schedule     string // the version of the schedule
-	SeasonsOver  []string
+	// Practices names the sites that gave doses, which need not be who looks at it's own.
+	Practices   map[coldkeep.SiteID]string
+	SeasonsOver []string
 }
 
 // Group is the doses of one vaccine group.
@@ -85,12 +87,28 @@ func (s *Service) View(ctx context.Context, by auth.Principal, id string) (*View
 	return v, err
 }
 
-// Look gives one dose of a person, whose record is named as the one that stands. It
-// writes the view into the trail. EFORBIDDEN when the record does not open to by,
-// ENOTFOUND.
-func (s *Service) Look(ctx context.Context, by auth.Principal, id string) (Dose, error) {
-	var d Dose
-	err := s.tx(ctx, by, func(tx Tx) error {
+// practices names the sites that gave doses; one that is not kept has no name.
+func practices(ctx context.Context, tx Tx, doses ...Dose) (map[coldkeep.SiteID]string, error) {
+	out := map[coldkeep.SiteID]string{}
+	for i := range doses {
+		id := doses[i].Site
+		if _, known := out[id]; known || id == "" {
+			continue
+		}
+		site, err := tx.Site(ctx, id)
+		if err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
+			return nil, err
+		}
+		out[id] = site.Name
+	}
+	return out, nil
+}
+
+// Look gives one dose of a person, whose record is named as the one that stands, and the
+// name of the practice that gave it. It writes the view into the trail. EFORBIDDEN when
+// the record does not open to by, ENOTFOUND.
+func (s *Service) Look(ctx context.Context, by auth.Principal, id string) (d Dose, practice string, err error) {
+	err = s.tx(ctx, by, func(tx Tx) error {
 		var err error
 		if d, err = tx.Dose(ctx, id); err != nil {
 			return err
@@ -99,14 +117,21 @@ func (s *Service) Look(ctx context.Context, by auth.Principal, id string) (Dose,
 		if err != nil {
 			return err
 		}
-		d.Patient = g.Head
+		names, err := practices(ctx, tx, d)
+		if err != nil {
+			return err
+		}
+		d.Patient, practice = g.Head, names[d.Site]
 		return tx.Audit(ctx, s.entry(by, "doses.view", "patient/"+g.Head, "", "dose "+id))
 	})
 	if err != nil {
-		d = Dose{}
+		return Dose{}, "", err
 	}
-	return d, err
+	return d, practice, nil
 }
+
+// Practice names a site that gave a dose of the person; its id when it has no name.
+func (v *View) Practice(id coldkeep.SiteID) string { return cmp.Or(v.Practices[id], string(id)) }
 
 // Explain is View with the chain of decisions behind every dose and forecast. Errors as
 // View.
@@ -145,6 +170,9 @@ func (s *Service) view(ctx context.Context, tx Tx, g patient.Gate, site coldkeep
 	if v.Exemptions, err = tx.Exemptions(ctx, g.Family); err != nil {
 		return nil, err
 	}
+	if v.Practices, err = practices(ctx, tx, of.doses...); err != nil {
+		return nil, err
+	}
 	s.forecast(v, of, explain)
 	v.Near = NearDuplicates(of.doses, s.known())
 	return v, nil
@@ -168,6 +196,10 @@ func (s *Service) forecast(v *View, of *family, explain bool) {
 		}
 	}
 	v.Groups = s.grouped(of.doses, r, ids)
+	if of.subject.Deceased {
+		v.Undetermined, v.Upcoming, v.Unasked, v.SeasonsOver = nil, nil, nil, nil
+		return // nothing is due to somebody who has died
+	}
 	for i := range r.Forecasts {
 		v.Due = append(v.Due, s.due(&r.Forecasts[i], v, of))
 	}
@@ -284,7 +316,7 @@ type SchoolStatus struct {
 }
 
 // School gives a child's status by vaccine group, without lots, makers and providers, for
-// the groups of the standard schedule. It writes the view into the trail. EFORBIDDEN when
+// the groups of the standard schedule; none of somebody who has died. It writes the view into the trail. EFORBIDDEN when
 // the record does not open to by, ENOTFOUND.
 func (s *Service) School(ctx context.Context, by auth.Principal, id string) ([]SchoolStatus, error) {
 	var out []SchoolStatus
@@ -308,7 +340,7 @@ func (s *Service) School(ctx context.Context, by auth.Principal, id string) ([]S
 }
 
 func school(v *View) []SchoolStatus {
-	var out []SchoolStatus
+	out := []SchoolStatus{}
 	for i := range v.Due {
 		d := &v.Due[i]
 		if d.Risk || d.Begins != forecast.None || d.Status == forecast.NotRecommended && len(dates(v, d.Group)) == 0 {

@@ -23,8 +23,8 @@ func (s *Service) Forecast(by auth.Principal, patient []byte, explain bool) ([]b
 	return s.schedule.Engine().AppendLine(nil, patient, explain), nil
 }
 
-// ForecastOf is Forecast of somebody in the registry, on today's date. It writes the view
-// into the trail. EFORBIDDEN when the record does not open to by, ENOTFOUND.
+// ForecastOf is Forecast of somebody in the registry, on today's date. Of somebody who has
+// died it says what counts, and nothing is due. It writes the view into the trail. EFORBIDDEN when the record does not open to by, ENOTFOUND.
 func (s *Service) ForecastOf(ctx context.Context, by auth.Principal, id string, explain bool) ([]byte, error) {
 	var out []byte
 	err := s.tx(ctx, by, func(tx Tx) error {
@@ -45,9 +45,35 @@ func (s *Service) ForecastOf(ctx context.Context, by auth.Principal, id string, 
 			return err
 		}
 		out = s.schedule.Engine().AppendLine(nil, line, explain)
+		subject, err := tx.Subject(ctx, g.Head)
+		if err != nil {
+			return err
+		}
+		if subject.Deceased {
+			if out, err = withoutForecasts(out); err != nil {
+				return err
+			}
+		}
 		return tx.Audit(ctx, s.entry(by, "doses.forecast", "patient/"+g.Head, "", ""))
 	})
 	return out, err
+}
+
+// withoutForecasts is an answer of the forecast command with nothing due.
+func withoutForecasts(line []byte) ([]byte, error) {
+	var in struct {
+		ID    json.RawMessage `json:"id"`
+		Doses json.RawMessage `json:"doses"`
+	}
+	if err := json.Unmarshal(line, &in); err != nil {
+		return nil, coldkeep.Wrap(err, coldkeep.EINTERNAL, "immunization.withoutForecasts", "the engine's answer")
+	}
+	out, err := json.Marshal(struct {
+		ID        json.RawMessage `json:"id"`
+		Doses     json.RawMessage `json:"doses"`
+		Forecasts []struct{}      `json:"forecasts"`
+	}{in.ID, in.Doses, []struct{}{}})
+	return out, coldkeep.Wrap(err, coldkeep.EINTERNAL, "immunization.withoutForecasts", "the answer")
 }
 
 // lineOf writes a patient in the JSON of the forecast command.

@@ -130,11 +130,17 @@ func (s *Service) spoil(ctx context.Context, tx Tx, by auth.Principal, h Hold, l
 		return err
 	}
 	words := fmt.Sprintf("Its lot stood out of range from %s and was wasted: %s", since, why)
-	n, err := tx.SpoilDoses(ctx, lot, since, words, by.Name, why, s.clock.Now())
+	spoilt, err := tx.SpoilDoses(ctx, lot, since, words, by.Name, why, s.clock.Now())
 	if err != nil {
 		return err
 	}
-	return tx.Audit(ctx, s.entry(by, "doses.spoil", "lot/"+lot, h.Site, why, fmt.Sprintf("%d doses given since %s no longer count", n, since)))
+	// On each patient's own trail too: it is their record that says otherwise now.
+	for _, d := range spoilt {
+		if err := tx.Audit(ctx, s.entry(by, "dose.spoil", "patient/"+d.Patient, h.Site, why, "dose "+d.Dose+", with its lot")); err != nil {
+			return err
+		}
+	}
+	return tx.Audit(ctx, s.entry(by, "doses.spoil", "lot/"+lot, h.Site, why, fmt.Sprintf("%d doses given since %s no longer count", len(spoilt), since)))
 }
 
 func (s *Service) firstDay(ctx context.Context, r Reader, h Hold) (coldkeep.Date, error) {

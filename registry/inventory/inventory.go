@@ -182,6 +182,9 @@ type Reader interface {
 	OutOfRange(ctx context.Context, site coldkeep.SiteID) ([]coldkeep.Excursion, error)
 }
 
+// Spoilt is a dose that no longer counts, with whose it is.
+type Spoilt struct{ Dose, Patient string }
+
 // Tx is a transaction on it.
 type Tx interface {
 	Reader
@@ -196,8 +199,8 @@ type Tx interface {
 	AddDoses(ctx context.Context, lot string, n int) (int, error)
 	InsertStockEntry(ctx context.Context, e StockEntry) error
 	// SpoilDoses marks the doses that were given from a lot on a day or later, in the
-	// words of the disposition, and returns how many.
-	SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) (int, error)
+	// words of the disposition, and returns them.
+	SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) ([]Spoilt, error)
 	SetBudget(ctx context.Context, lot string, b Budget) error
 	InsertPlacement(ctx context.Context, p Placement) error
 	EndPlacement(ctx context.Context, id string, to time.Time) error

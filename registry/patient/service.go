@@ -69,19 +69,22 @@ func (s *Service) entry(by auth.Principal, what, id, why, detail string) audit.E
 	return audit.Entry{At: s.clock.Now(), WhoID: by.ID, Who: by.Name, What: what, Subject: "patient/" + id, Site: by.Site, Why: why, Detail: detail}
 }
 
-// guarded runs do in a transaction on a record. When the record does not open, that is in
-// the trail as well: the refusal is written in a transaction of its own, since do's has
+// guarded runs do in a transaction on a record. When the record does not open, or there is
+// none, that is in the trail as well: the refusal is written in a transaction of its own, since do's has
 // been given up.
 func (s *Service) guarded(ctx context.Context, by auth.Principal, what, id string, do func(Tx) error) error {
 	if !by.Known() {
 		return coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "Sign in first.")
 	}
 	err := s.store.Tx(ctx, do)
-	if coldkeep.ErrorCode(err) != coldkeep.EFORBIDDEN {
-		return err
-	}
 	detail := "not allowed"
-	if IsLocked(err) {
+	switch code := coldkeep.ErrorCode(err); {
+	case code == coldkeep.ENOTFOUND && id != "":
+		detail = "there is no such record" // who tries out ids is seen
+		id = id[:min(len(id), ulid.EncodedSize)]
+	case code != coldkeep.EFORBIDDEN:
+		return err
+	case IsLocked(err):
 		detail = "the record is locked"
 	}
 	if e := s.store.Tx(ctx, func(tx Tx) error { return tx.Audit(ctx, s.entry(by, what+".refused", id, "", detail)) }); e != nil {

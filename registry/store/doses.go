@@ -11,6 +11,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -164,6 +165,16 @@ func (t *tx) InsertDose(ctx context.Context, d immunization.Dose) error {
 	return exec(ctx, t.q, gone, `INSERT INTO doses (`+doseColumns+`) VALUES (`+marks(len(args))+`)`, args...)
 }
 
+func (r rows) DoseForm(ctx context.Context, form string) (immunization.SentForm, error) {
+	return one(ctx, r.q, func(s scanner) (f immunization.SentForm, err error) { return f, s.Scan(&f.Form, &f.Dose, &f.Sent) },
+		"This form has recorded nothing.", `SELECT form, dose, sent FROM dose_forms WHERE form = $1`, form)
+}
+
+func (t *tx) InsertDoseForm(ctx context.Context, f immunization.SentForm, at time.Time) error {
+	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "This form has recorded a dose already."),
+		`INSERT INTO dose_forms (form, dose, sent, at) VALUES ($1, $2, $3, $4) ON CONFLICT (form) DO NOTHING`, f.Form, f.Dose, f.Sent, database.Millis(at))
+}
+
 // marks is a list of n parameters.
 func marks(n int) string {
 	var b strings.Builder
@@ -209,12 +220,12 @@ func (t *tx) LinkDose(ctx context.Context, id, duplicateOf string) error {
 }
 
 // SpoilDoses marks the doses that were given from a lot on a day or later.
-func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) (int, error) {
+func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, words, by, why string, at time.Time) ([]inventory.Spoilt, error) {
 	doses, err := t.DosesFrom(ctx, lot, since)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	n := 0
+	var out []inventory.Spoilt
 	for _, d := range doses {
 		if d.NonViable != "" {
 			continue
@@ -222,9 +233,9 @@ func (t *tx) SpoilDoses(ctx context.Context, lot string, since coldkeep.Date, wo
 		d.NonViable = words
 		d.Revision++
 		if err := t.UpdateDose(ctx, d, by, why, at); err != nil {
-			return n, err
+			return out, err
 		}
-		n++
+		out = append(out, inventory.Spoilt{Dose: d.ID, Patient: d.Patient})
 	}
-	return n, nil
+	return out, nil
 }

@@ -52,9 +52,12 @@ func (s Sessions) Commit(token string, b []byte, expiry time.Time) error {
 func (s Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 // Tidy deletes what has had its time: sessions that have expired and answers kept
-// for repeated calls from before a time.
+// for repeated calls, and forms that have recorded a dose, from before a time.
 func (s *Store) Tidy(ctx context.Context, answersBefore time.Time) error {
 	if _, err := s.q.ExecContext(ctx, `DELETE FROM sessions WHERE expires <= $1`, database.Millis(time.Now())); err != nil {
+		return failed(err)
+	}
+	if _, err := s.q.ExecContext(ctx, `DELETE FROM dose_forms WHERE at < $1`, database.Millis(answersBefore)); err != nil {
 		return failed(err)
 	}
 	_, err := s.q.ExecContext(ctx, `DELETE FROM idempotency WHERE at < $1`, database.Millis(answersBefore))

@@ -89,7 +89,8 @@ func (s *server) askAgain(c *gin.Context, back string, err error) {
 }
 
 type secondFactorPage struct {
-	Forced  bool // nothing else opens until it is set up
+	Forced  bool   // nothing else opens until it is set up
+	NoApp   string // why codes from an app cannot be had; "" they can
 	Secret  string
 	QR      qrCode
 	Codes   []string // to recover by, shown once
@@ -97,32 +98,46 @@ type secondFactorPage struct {
 	Replace bool     // codes are set up already
 }
 
-// secondFactor shows a new secret. It stays in the session until the person has shown
-// that their app has it.
+// secondFactor shows a new secret. It stays in the session, sealed, until the person has
+// shown that their app has it. Where there is no key to seal it by, passkeys are left.
 func (s *server) secondFactor(c *gin.Context) {
 	ctx, who := c.Request.Context(), principal(c)
-	secret := s.sessions.GetString(ctx, "totp")
 	has, err := s.Auth.HasTOTP(ctx, who)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if secret == "" {
-		if secret, _, err = s.Auth.NewTOTP(who); err == nil {
-			err = s.keep(c, "totp", []byte(secret))
-		}
-		if err != nil {
-			s.fail(c, err)
-			return
-		}
+	d := secondFactorPage{Forced: resumed(c).Todo == auth.TodoSecondFactor, Can: auth.PasskeysAt(s.origin(c)), Replace: has}
+	secret, url, err := s.pendingTOTP(c)
+	switch {
+	case coldkeep.ErrorCode(err) == coldkeep.EINVALID:
+		d.NoApp = coldkeep.ErrorMessage(err)
+	case err == nil:
+		d.Secret = spaced(secret)
+		d.QR, err = newQR(url)
 	}
-	code, err := newQR("otpauth://totp/Coldkeep:" + who.Username + "?issuer=Coldkeep&secret=" + secret)
-	if err != nil {
+	if err != nil && d.NoApp == "" {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "secondfactor", &page{Title: "Set up a second factor", Nav: "account", Data: secondFactorPage{
-		Forced: resumed(c).Todo == auth.TodoSecondFactor, Secret: spaced(secret), QR: code, Can: auth.PasskeysAt(s.origin(c)), Replace: has}})
+	s.render(c, http.StatusOK, "secondfactor", &page{Title: "Set up a second factor", Nav: "account", Data: d})
+}
+
+// pendingTOTP is the secret that the person is setting up; a new one when the session has
+// none that opens.
+func (s *server) pendingTOTP(c *gin.Context) (secret, url string, err error) {
+	who := principal(c)
+	if secret, url, err = s.Auth.ShowTOTP(who, s.sessions.GetString(c.Request.Context(), "totp")); err == nil {
+		return secret, url, nil
+	}
+	pending, err := s.Auth.NewTOTP(who)
+	if err != nil {
+		return "", "", err
+	}
+	if err := s.keep(c, "totp", []byte(pending)); err != nil {
+		return "", "", err
+	}
+	return s.Auth.ShowTOTP(who, pending)
 }
 
 // spaced is a secret in groups of four, to be typed.

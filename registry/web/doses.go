@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -8,11 +9,13 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 	"github.com/coldkeep/coldkeep/registry/vaccine/barcode"
 )
@@ -23,6 +26,7 @@ type newDosePage struct {
 	*immunization.View
 	Codes    *vaccine.Codes
 	Kind     immunization.DoseKind
+	Form     string // the key of the form: sent twice, it records one dose
 	Group    string // only lots of this vaccine group
 	Picks    []immunization.Pick
 	Lot      *immunization.Pick // chosen
@@ -32,7 +36,9 @@ type newDosePage struct {
 	Vaccines []vaccine.Vaccine
 	Dose     *immunization.Dose // of an edit
 	Changes  []immunization.Change
-	Mine     bool // the person may correct it
+	// Meanwhile is what somebody else has changed since the form was made.
+	Meanwhile []patient.Meanwhile
+	Mine      bool // the person may correct it
 }
 
 // doseDefaults is what the form begins with.
@@ -77,7 +83,7 @@ func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string
 	if err != nil {
 		return nil, err
 	}
-	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
+	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Form: cmp.Or(c.PostForm("form"), ulid.Make().String()), Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
 	p.Values.Date, p.Values.Given = v.Today.String(), v.Today.String()
 	p.Values.Source = "01"
 	if kind != immunization.Administered {
@@ -217,7 +223,7 @@ func (s *server) formDose(c *gin.Context) (immunization.Dose, error) {
 }
 
 func confirmOf(c *gin.Context) immunization.Confirm {
-	return immunization.Confirm{Yes: c.PostForm("confirm") != "", Why: c.PostForm("confirm_why")}
+	return immunization.Confirm{Yes: c.PostForm("confirm") != "", Why: c.PostForm("confirm_why"), Form: c.PostForm("form")}
 }
 
 func (s *server) recordDose(c *gin.Context) {
@@ -241,6 +247,11 @@ func (s *server) recordDose(c *gin.Context) {
 		s.fail(c, e)
 		return
 	}
+	var used *immunization.UsedForm
+	if errors.As(err, &used) {
+		p.Form = ulid.Make().String() // sent again it is a form of its own
+	}
+	c.Request.PostForm.Set("form", p.Form)
 	s.showForm(c, p, u, err)
 }
 
@@ -288,7 +299,7 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 	p.Mine = d.Deleted == nil && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
 	p.Current = s.Immunizations.Codes().Statements(d.CVX)
 	p.Values = doseDefaults{Date: d.Date.String(), CVX: d.CVX, MVX: d.MVX, Lot: d.Lot, Expires: d.Expires.String(), Route: d.Route, BodySite: d.BodySite, Amount: d.Amount, Eligibility: d.Eligibility,
-		GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal, Note: d.Note, Given: d.Date.String()}
+		GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal, Note: d.Note, Given: visGiven(d)}
 	if p.Mine && d.Kind == immunization.Administered && who.May(auth.View, who.Site) {
 		stock, err := s.Inventory.Stock(ctx, who)
 		if err != nil {
@@ -310,7 +321,8 @@ func (s *server) editDose(c *gin.Context) {
 		}
 	}
 	var u *immunization.Unconfirmed
-	if !errors.As(err, &u) {
+	warned := errors.As(err, &u)
+	if coldkeep.ErrorCode(err) != coldkeep.ECONFLICT {
 		s.done(c, at, "The dose has been corrected. What was there before is kept.", err)
 		return
 	}
@@ -318,6 +330,17 @@ func (s *server) editDose(c *gin.Context) {
 	if e != nil {
 		s.fail(c, e)
 		return
+	}
+	if !warned {
+		told, changed := rebaseDose(c, p.Dose, p.Changes, d.Revision)
+		if !changed || !p.Mine {
+			s.done(c, at, "", err)
+			return
+		}
+		p.Meanwhile = told
+		c.Request.PostForm.Set("revision", strconv.FormatInt(p.Dose.Revision, 10))
+		c.Request.PostForm.Set("ndc", p.Dose.NDC) // hidden: goes with the lot that stands
+		err = coldkeep.Errorf(coldkeep.ECONFLICT, "Somebody has changed this dose while you were at it. Nothing has been saved yet: the form has their changes and yours. Look at it, then save.")
 	}
 	s.showForm(c, p, u, err)
 }

@@ -5,6 +5,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,49 @@ func TestANurseGivesADose(t *testing.T) {
 	b.page(r.header.Get("Location"), "The dose has been corrected", "Right thigh", "The other leg")
 	r = b.post(at+"/doses/"+d.ID+"/delete", url.Values{"revision": {"2"}, "why": {"Another child"}})
 	b.page(r.header.Get("Location"), "no longer counts", "Deleted by")
+}
+
+var formOfDose = regexp.MustCompile(`name="form" value="([0-9A-Z]{26})"`)
+
+// Who presses twice has recorded one dose, and sees it; who goes back and changes what is in
+// the form is told, and records another dose by sending it again.
+func TestAFormIsSentTwice(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	p, lot := s.child("lakeside"), s.freeLot()
+	at := "/patients/" + p
+	b := s.as("nurse")
+	key := formOfDose.FindStringSubmatch(b.page(at + "/doses/new?lot=" + lot))
+	if key == nil {
+		t.Fatal("the form has no key")
+	}
+	form := url.Values{"form": {key[1]}, "kind": {"administered"}, "stock": {lot}, "site": {"lakeside"}, "date": {clinicDay(time.Now()).String()}, "eligibility": {"V02"}, "given_by": {"Marcus Hale, RN"}}
+	for range 2 {
+		r := b.post(at+"/doses", form)
+		if r.status != http.StatusSeeOther || r.header.Get("Location") != immunizationsOf(p) {
+			t.Fatalf("%d %s", r.status, words(t, r.body))
+		}
+	}
+	nurse := auth.Principal{ID: "n", Name: "N", Role: auth.Nurse, Site: "lakeside"}
+	if v, err := s.doses.View(t.Context(), nurse, p); err != nil || len(v.Doses) != 1 {
+		t.Fatalf("%d doses, %v", len(v.Doses), err)
+	}
+	form.Set("date", (clinicDay(time.Now()) - 1).String())
+	r := b.post(at+"/doses", form)
+	b.has("a used form", words(t, r.body), "This form has recorded a dose already", "send it again")
+	again := formOfDose.FindStringSubmatch(r.body)
+	if r.status != http.StatusConflict || again == nil || again[1] == key[1] || !strings.Contains(r.body, `value="Marcus Hale, RN"`) {
+		t.Fatalf("%d, key %v, or what was typed is gone", r.status, again)
+	}
+	form.Set("form", again[1])
+	form.Set("confirm", "yes")
+	form.Set("confirm_why", "two shots")
+	if r := b.post(at+"/doses", form); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, words(t, r.body))
+	}
+	if v, err := s.doses.View(t.Context(), nurse, p); err != nil || len(v.Doses) != 2 {
+		t.Errorf("%d doses, %v", len(v.Doses), err)
+	}
 }
 
 func TestOtherScreensOfARecord(t *testing.T) {

@@ -201,7 +201,7 @@ func (s *server) showEnrolment(c *gin.Context, in *enrolment.Admitted) {
 func (s *server) approve(c *gin.Context) {
 	in, err := s.Enrolment.Approve(c.Request.Context(), principal(c), c.Param("id"), enrolment.Approval{
 		SiteID: coldkeep.SiteID(c.PostForm("site")), VFCPIN: c.PostForm("vfc_pin"), Username: c.PostForm("username")})
-	if err != nil || in.OneTime == "" {
+	if err != nil || in.Username == "" {
 		s.done(c, "/enrolments/"+c.Param("id"), "The application has been approved.", err)
 		return
 	}

@@ -62,12 +62,30 @@ func (s *server) showInterfaces(c *gin.Context, name, token string) {
 const interfacesBack = "/admin/interfaces"
 
 func (s *server) addInterface(c *gin.Context) {
-	a, token, err := s.Auth.AddAccount(c.Request.Context(), principal(c), c.PostForm("name"), coldkeep.SiteID(c.PostForm("site")), c.PostFormArray("scope"))
+	site, err := formSite(c)
+	if err != nil && principal(c).Anywhere(auth.ManagePeople) {
+		s.done(c, interfacesBack, "", err)
+		return
+	}
+	a, token, err := s.Auth.AddAccount(c.Request.Context(), principal(c), c.PostForm("name"), site, c.PostFormArray("scope"))
 	if err != nil {
 		s.done(c, interfacesBack, "", err)
 		return
 	}
 	s.showInterfaces(c, a.Name, token)
+}
+
+// formSite is the site that a form chooses for an account; the whole programme is a choice
+// of its own, and not what is left when nothing was chosen.
+func formSite(c *gin.Context) (coldkeep.SiteID, error) {
+	switch site := c.PostForm("site"); site {
+	case "":
+		return "", coldkeep.Errorf(coldkeep.EINVALID, "Site: please choose one, or the whole programme.")
+	case "*":
+		return "", nil
+	default:
+		return coldkeep.SiteID(site), nil
+	}
 }
 
 func (s *server) renewInterface(c *gin.Context) {

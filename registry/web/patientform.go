@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -16,9 +17,11 @@ import (
 type patientForm struct {
 	patientTables
 	patient.Patient
-	Action string
-	New    bool
-	Error  string
+	Action    string
+	New       bool
+	Error     string
+	Base      string // what the form was made from, as JSON: who saves is told what has changed since
+	Meanwhile []patient.Meanwhile
 }
 
 // HasRace reports whether a race is ticked.
@@ -215,7 +218,12 @@ func (s *server) editPatientForm(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "patientform", &page{Title: "Edit a patient", Nav: "patients", Data: newForm(p, "/patients/"+p.ID+"/edit")})
+	f, err := editForm(p, p)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.render(c, http.StatusOK, "patientform", &page{Title: "Edit a patient", Nav: "patients", Data: f})
 }
 
 // own is the standing record alone, without the entries of those merged into it, which are
@@ -227,36 +235,74 @@ func (s *server) own(c *gin.Context, r *patient.Record) (patient.Patient, error)
 	return s.Patients.Standing(c.Request.Context(), principal(c), r.ID)
 }
 
+// editForm is the form of what is entered, made from a version of the record.
+func editForm(entered, base patient.Patient) (patientForm, error) {
+	f := newForm(entered, "/patients/"+base.ID+"/edit")
+	f.ID, f.Revision = base.ID, base.Revision
+	b, err := json.Marshal(base)
+	f.Base = string(b)
+	return f, coldkeep.Wrap(err, coldkeep.EINTERNAL, "web.editForm", "record")
+}
+
+// formBase is the version of the record that a form was made from.
+func formBase(c *gin.Context, id string) (patient.Patient, error) {
+	var base patient.Patient
+	if json.Unmarshal([]byte(c.PostForm("base")), &base) != nil || base.Revision <= 0 {
+		return base, coldkeep.Errorf(coldkeep.EINVALID, "Open the record's form again: this one does not say which version it was made from.")
+	}
+	base.ID = id // the rest decides only what the person has changed
+	return base, nil
+}
+
 func (s *server) editPatient(c *gin.Context) {
-	id := c.Param("id")
-	kept, err := s.Patients.Standing(c.Request.Context(), principal(c), id)
-	if patient.IsLocked(err) {
-		s.lockedPage(c, id)
+	ctx, who, id := c.Request.Context(), principal(c), c.Param("id")
+	kept, err := s.Patients.Standing(ctx, who, id)
+	if err != nil {
+		s.patientDone(c, "/patients/"+id, "", err)
+		return
+	}
+	base, err := formBase(c, kept.ID)
+	if err != nil {
+		s.done(c, "/patients/"+id, "", err)
+		return
+	}
+	p, err := readPatientForm(c, &base)
+	p.ID, p.Deceased, p.Died, p.Revision = kept.ID, kept.Deceased, kept.Died, base.Revision
+	if err == nil {
+		_, err = s.Patients.Edit(ctx, who, p, c.PostForm("why"))
+	}
+	var f patientForm
+	wrong := err
+	switch coldkeep.ErrorCode(err) {
+	case coldkeep.EINVALID: // as it was filled in, of the version it was made from
+		f, err = editForm(p, base)
+		f.Error = coldkeep.ErrorMessage(wrong)
+	case coldkeep.ECONFLICT: // what was entered, on the version that stands now
+		f, err = s.rebasedForm(c, base, p)
+	default:
+		s.patientDone(c, "/patients/"+id, "The record has been changed.", err)
 		return
 	}
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	p, err := readPatientForm(c, &kept)
-	p.ID, p.Deceased, p.Died = id, kept.Deceased, kept.Died
-	if err == nil {
-		var revision int
-		if revision, err = formNumber(c, "revision"); err == nil {
-			p.Revision = int64(revision)
-			_, err = s.Patients.Edit(c.Request.Context(), principal(c), p, c.PostForm("why"))
-		}
+	s.render(c, coldkeep.Status(coldkeep.ErrorCode(wrong)), "patientform", &page{Title: "Edit a patient", Nav: "patients", Path: "/patients/" + id, Data: f})
+}
+
+// rebasedForm is the form after somebody else has changed the record: what they have
+// changed stands in it unless the person has changed it too, and is told.
+func (s *server) rebasedForm(c *gin.Context, base, mine patient.Patient) (patientForm, error) {
+	theirs, err := s.Patients.Standing(c.Request.Context(), principal(c), base.ID)
+	if err != nil {
+		return patientForm{}, err
 	}
-	if code := coldkeep.ErrorCode(err); code == coldkeep.EINVALID || code == coldkeep.ECONFLICT {
-		// The form comes back as it was filled in. After a change by somebody else it is of
-		// the version that stands now: who sends it again has been told.
-		f := newForm(p, "/patients/"+id+"/edit")
-		f.Revision, f.Error = kept.Revision, coldkeep.ErrorMessage(err)
-		if code == coldkeep.ECONFLICT {
-			f.Error = "Somebody else has changed this record while you were at it. Your entries are below; open the record in another tab to compare, then save again."
-		}
-		s.render(c, coldkeep.Status(code), "patientform", &page{Title: "Edit a patient", Nav: "patients", Path: "/patients/" + id, Data: f})
-		return
+	entered, told, err := s.Patients.Rebase(base, theirs, mine)
+	if err != nil {
+		return patientForm{}, err
 	}
-	s.done(c, "/patients/"+id, "The record has been changed.", err)
+	f, err := editForm(entered, theirs)
+	f.Meanwhile = told
+	f.Error = "Somebody else has changed this record while you were at it. Nothing has been saved yet: the form below has their changes and yours. Look at it, then save."
+	return f, err
 }

@@ -69,7 +69,7 @@ func TestPatientScreens(t *testing.T) {
 	// Edited, and what was replaced is kept.
 	body := desk.page(at+"/edit", "Edit the record")
 	form = milaForm()
-	form.Set("revision", regexp.MustCompile(`name="revision" value="(\d+)"`).FindStringSubmatch(body)[1])
+	form.Set("base", formBaseOf(t, body))
 	form.Set("guardian0_seq", "1")
 	form.Set("name0_family", "Whitfield")
 	form.Set("guardian0_email", "")

@@ -55,9 +55,15 @@ func (s *server) people(c *gin.Context) {
 // addPerson answers with the person's page when a password was made: it is in it once and
 // nowhere else.
 func (s *server) addPerson(c *gin.Context) {
-	p, err := s.Auth.AddPerson(c.Request.Context(), principal(c), auth.NewPerson{
+	who := principal(c)
+	site, err := formSite(c)
+	if err != nil && who.Anywhere(auth.ManagePeople) {
+		s.done(c, "/admin/people", "", err)
+		return
+	}
+	p, err := s.Auth.AddPerson(c.Request.Context(), who, auth.NewPerson{
 		Name: c.PostForm("name"), Username: c.PostForm("username"), Email: c.PostForm("email"), Password: c.PostForm("password"),
-		Role: auth.Role(c.PostForm("role")), Site: coldkeep.SiteID(c.PostForm("site")),
+		Role: auth.Role(c.PostForm("role")), Site: site,
 	})
 	if err == nil && p.OneTime != "" {
 		s.showPerson(c, p.ID, p.OneTime)

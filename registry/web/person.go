@@ -28,7 +28,7 @@ const (
 
 // limits are how often may be asked what can be guessed at.
 type limits struct {
-	address, account, apply *throttle.Limiter
+	address, account, apply, refused *throttle.Limiter
 }
 
 func newLimits() limits {
@@ -38,6 +38,7 @@ func newLimits() limits {
 		address: throttle.New(3*time.Second, 40),
 		account: throttle.New(6*time.Second, 10),
 		apply:   throttle.New(time.Minute, 10),
+		refused: throttle.New(time.Second, 1000), // of the trail
 	}
 }
 
@@ -170,6 +171,7 @@ func (s *Screens) Person(r *http.Request) (auth.Principal, context.Context, erro
 		return auth.Principal{}, r.Context(), nil
 	}
 	if err := s.guard.Check(r); err != nil {
+		s.crossCall(r)
 		return auth.Principal{}, r.Context(), coldkeep.Errorf(coldkeep.EFORBIDDEN, "a page of another site has sent this call; it is refused")
 	}
 	ctx, err := s.sessions.Load(r.Context(), k.Value)

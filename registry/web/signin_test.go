@@ -49,6 +49,45 @@ func (b *browser) withCodes() (secret string, recovery []string) {
 	return secret, recovery
 }
 
+// A secret that is being set up is in the session until it is confirmed, and not in clear:
+// sessions are rows of the database. Where there is no key to seal it by, the page says so.
+func TestPendingSecretIsSealed(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	b := s.as("nurse")
+	m := secretKey.FindStringSubmatch(b.page("/account/second-factor"))
+	if m == nil {
+		t.Fatal("no key")
+	}
+	secret := strings.ReplaceAll(m[1], " ", "")
+	if again := secretKey.FindStringSubmatch(b.page("/account/second-factor")); again == nil || again[1] != m[1] {
+		t.Error("the secret is another one when the page is loaded again")
+	}
+	rows, err := s.db.QueryContext(t.Context(), `SELECT data FROM sessions`)
+	s.must(err)
+	defer func() { s.must(rows.Close()) }()
+	n := 0
+	for rows.Next() {
+		var data []byte
+		s.must(rows.Scan(&data))
+		if strings.Contains(string(data), secret) {
+			t.Error("the secret stands in a session's row in clear")
+		}
+		n++
+	}
+	s.must(rows.Err())
+	if n == 0 {
+		t.Error("no sessions")
+	}
+	bare, err := auth.New(s.store.Auth(), coldkeep.RealClock{}, auth.Rules{})
+	s.must(err)
+	s.cfg.Auth = bare
+	s.again()
+	if page := s.as("nurse").page("/account/second-factor"); !strings.Contains(page, "--secret-key-file") || secretKey.MatchString(page) {
+		t.Error("codes are offered where no key is set up")
+	}
+}
+
 // A password alone opens nothing once there is a second factor; a code works once, and so
 // does a recovery code.
 func TestSecondFactor(t *testing.T) {

@@ -156,9 +156,6 @@ func New(c Config) (*Screens, error) {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "origin %q: want scheme://host", c.Origin)
 	}
 	s.guard = guard
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "This form was sent from another site and has been refused.", http.StatusForbidden)
-	}))
 	e := s.engine()
 	if err := e.SetTrustedProxies(c.TrustedProxies); err != nil {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "trusted proxy: want addresses or ranges such as 10.0.0.0/8")
@@ -167,7 +164,7 @@ func New(c Config) (*Screens, error) {
 	for _, r := range e.Routes() {
 		routes = append(routes, r.Method+" "+r.Path)
 	}
-	return &Screens{server: s, handler: guard.Handler(e), routes: routes}, nil
+	return &Screens{server: s, handler: e, routes: routes}, nil
 }
 
 // away stands for a collector that is not there.
@@ -187,17 +184,17 @@ func (s *server) engine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
-	e.Use(s.recovered, secured, s.session)
+	e.Use(s.recovered, secured, s.session, s.crossSite)
 	e.NoRoute(s.signedIn, func(c *gin.Context) {
 		s.fail(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no page %s.", c.Request.URL.Path))
 	})
 	e.NoMethod(func(c *gin.Context) { c.String(http.StatusMethodNotAllowed, "Method not allowed.") })
 
 	e.GET("/static/*path", s.static.serve)
-	s.signRoutes(e.Group("/", limited))
-	s.applyRoutes(e.Group("/", limited))
+	s.signRoutes(e.Group("/", s.limited))
+	s.applyRoutes(e.Group("/", s.limited))
 
-	in := e.Group("/", s.signedIn, limited)
+	in := e.Group("/", s.signedIn, s.limited)
 	in.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, landing(principal(c))) })
 	in.GET("/banner", func(c *gin.Context) { s.render(c, http.StatusOK, "banner", &page{Title: "Alerts"}) })
 	in.POST("/signout", s.signOut)
@@ -248,17 +245,9 @@ func (s *server) engine() *gin.Engine {
 	s.doseRoutes(in)
 	s.scheduleRoutes(in)
 	s.importRoutes(in)
-	e.POST("/import", s.signedIn, atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
-	e.POST("/admin/schedules", s.signedIn, atMost(maxRelease), s.loadSchedule)
+	e.POST("/import", s.signedIn, s.atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
+	e.POST("/admin/schedules", s.signedIn, s.atMost(maxRelease), s.loadSchedule)
 	return e
-}
-
-// limited bounds what a form may send.
-func limited(c *gin.Context) { atMost(64 << 10)(c) }
-
-// atMost bounds what a form with files may send.
-func atMost(bytes int64) gin.HandlerFunc {
-	return func(c *gin.Context) { c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, bytes) }
 }
 
 // secured sets the headers every answer carries. Scripts and styles come from

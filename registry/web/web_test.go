@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
@@ -93,6 +94,7 @@ type site struct {
 	people  *patient.Service
 	t       *testing.T
 	url     string
+	db      *database.DB
 	fake    *collector
 	store   *store.Store
 	stock   *inventory.Service
@@ -115,7 +117,8 @@ func (s *site) again() {
 
 func serve(t *testing.T) *site {
 	t.Helper()
-	st, err := store.Open(t.Context(), databasetest.Open(t, databasetest.SQLite(t)))
+	db := databasetest.Open(t, databasetest.SQLite(t))
+	st, err := store.Open(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +126,7 @@ func serve(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
+	s := &site{t: t, db: db, fake: &collector{events: make(chan coldkeep.LiveEvent, 4)}, store: st, auth: people,
 		log: templog.New(st.Templog(), coldkeep.RealClock{}), stock: inventory.New(st.Inventory(), coldkeep.RealClock{})}
 	s.people = patient.New(st.Patients(), coldkeep.RealClock{})
 	inForce, err := schedules.New(t.Context(), st.Schedules(), coldkeep.RealClock{})
