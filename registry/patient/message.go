@@ -276,13 +276,8 @@ func (p *Patient) hear(in *Patient, w map[Topic]Weight, at time.Time, by string)
 // standing is a record without the entries that ended.
 func (p *Patient) standing() *Patient {
 	out := *p
-	out.Names, out.Addresses, out.Contacts, out.Guardians = inUse(p.Names, func(v Name) Span { return v.Span }), inUse(p.Addresses, func(v Address) Span { return v.Span }),
-		inUse(p.Contacts, func(v Contact) Span { return v.Span }), inUse(p.Guardians, func(v Guardian) Span { return v.Span })
+	inUse(&out)
 	return &out
-}
-
-func inUse[T any](all []T, span func(T) Span) []T {
-	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return span(v).Until != nil })
 }
 
 // mostNumbers is how many numbers of one kind from one authority a record has in use; a
