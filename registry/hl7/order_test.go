@@ -158,7 +158,10 @@ func (w *world) holds(t *rapid.T, c child) string {
 	drawn := map[string]int{}
 	for _, d := range w.view(p.ID).Doses {
 		if d.Deleted == nil {
-			line("dose", d.Kind, d.Date, d.CVX, d.Lot, d.Source, d.Eligibility, d.Site, d.EnteredSite, d.Counts())
+			line("dose", d.Kind, d.Date, d.CVX, d.Lot, d.Source, d.Eligibility, d.Site, d.EnteredSite)
+			if d.Counts() { // which of two reports that say the same stands for both is the first one's
+				line("counted", d.Date)
+			}
 			if d.StockID != "" {
 				drawn[d.StockID]++
 			}
