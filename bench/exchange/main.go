@@ -222,7 +222,9 @@ func (b *bench) measure(ctx context.Context, w io.Writer, name string, text func
 	group.Wait()
 	all := time.Since(start)
 	slices.Sort(took)
-	at := func(q float64) time.Duration { return took[min(calls-1, int(q*float64(calls)))].Round(10 * time.Microsecond) }
+	at := func(q float64) time.Duration {
+		return took[min(calls-1, int(q*float64(calls)))].Round(10 * time.Microsecond)
+	}
 	fmt.Fprintf(w, "  %-34s %7.0f/s  p50 %9s  p95 %9s  p99 %9s  longest %9s  %v\n", name, float64(calls)/all.Seconds(), at(0.5), at(0.95), at(0.99), took[calls-1].Round(10*time.Microsecond), answers)
 	return failed
 }
@@ -278,7 +280,7 @@ func (b *bench) update(d *rand.Rand, s *sender) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	day := coldkeep.DateOf(time.Now()) - coldkeep.Date(d.IntN(5))
+	day := coldkeep.DateOf(time.Now()) - coldkeep.Date(1+d.IntN(5))
 	return b.vxu(identity(&p), s, max(day, p.Birth)), nil
 }
 

@@ -237,6 +237,9 @@ type Result struct {
 	Doses   []DoseDone
 	Figures map[string]int
 	Trail   []audit.Entry
+	// Fleeting says that the answer tells of people of whom the message itself did not, such
+	// as a list to choose from: it is not kept once it has been given.
+	Fleeting bool
 }
 
 // Figure is what was counted of a sender.

@@ -210,7 +210,11 @@ func (s *Service) record(ctx context.Context, r Request, res Result, m Message, 
 func (s *Service) keep(ctx context.Context, tx Tx, r Request, res Result, m *Message, began time.Time, file *File) error {
 	m.Outcome, m.Kept, m.Matched, m.Patient, m.Doses, m.Findings, m.Answer = res.Outcome, res.Kept, res.Matched, res.Patient, res.Doses, res.Findings, res.Answer
 	m.Took = time.Since(began)
-	if err := s.put(ctx, tx, *m, file); err != nil {
+	kept := *m
+	if res.Fleeting && file == nil {
+		kept.Answer = nil
+	}
+	if err := s.put(ctx, tx, kept, file); err != nil {
 		return err
 	}
 	return s.count(ctx, tx, r, res, m)

@@ -9,6 +9,7 @@ package hl7
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func (m *Messages) Do(ctx context.Context, tx exchange.Tx, by auth.Principal, r 
 	if err != nil {
 		return did.Result, err
 	}
-	all := append(res.Findings[:len(res.Findings):len(res.Findings)], did.found...)
+	all := slices.Concat(res.Findings, did.found)
 	if r.Test {
 		all = append(all, guide.Finding{Severity: guide.Information, Code: guide.Accepted, Rule: "tested", Text: "This was a test: the message was looked at, and nothing of it was kept."})
 	}

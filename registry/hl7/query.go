@@ -2,6 +2,7 @@ package hl7
 
 import (
 	"context"
+	"slices"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
@@ -18,7 +19,7 @@ func (m *Messages) query(ctx context.Context, tx exchange.Tx, by auth.Principal,
 	q := res.Query
 	out := exchange.Result{Figures: map[string]int{}}
 	refuse := func(a response, f guide.Finding) (exchange.Result, error) {
-		all := append(res.Findings[:len(res.Findings):len(res.Findings)], f)
+		all := slices.Concat(res.Findings, []guide.Finding{f})
 		out.Trail = []audit.Entry{m.people.AskRefused(by)}
 		out.Outcome, out.Findings, out.Answer = exchange.Outcome(a.ack), findings(all), m.respond(res, a, all)
 		return out, nil
@@ -77,7 +78,7 @@ func (m *Messages) answer(ctx context.Context, tx exchange.Tx, by auth.Principal
 			w.history(v, orders)
 		}}, err
 	case patient.ReplySome:
-		out.Figures[exchange.FigCandidates] = 1
+		out.Figures[exchange.FigCandidates], out.Fleeting = 1, true
 		return response{profile: guide.Candidates, status: guide.OK, body: func(w *writer) {
 			for i := range got.Faces {
 				w.face(i+1, &got.Faces[i])

@@ -390,7 +390,9 @@ func (s *Service) FactTold(ctx context.Context, tx Tx, by auth.Principal, f Fact
 		return false, err
 	}
 	// One that a person has ended does not come back because a program says the same again.
-	if slices.ContainsFunc(has, func(o Fact) bool { return o.Kind == f.Kind && o.Code == f.Code && o.Title == f.Title && (o.Ended == nil || o.From == f.From) }) {
+	if slices.ContainsFunc(has, func(o Fact) bool {
+		return o.Kind == f.Kind && o.Code == f.Code && o.Title == f.Title && (o.Ended == nil || o.From == f.From)
+	}) {
 		return false, nil
 	}
 	f.ID, f.Patient, f.By, f.Site, f.At, f.Ended = ulid.Make().String(), g.Head, by.Name, by.Site, s.clock.Now(), nil

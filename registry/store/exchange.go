@@ -431,11 +431,8 @@ func (r rows) LastExchangeMessages(ctx context.Context, site coldkeep.SiteID) (m
 		account string
 		at      int64
 	}
-	where, args := "", []any{}
-	if site != "" {
-		where, args = " WHERE site = $1", append(args, string(site))
-	}
-	all, err := list(ctx, r.q, func(s scanner) (l last, err error) { return l, s.Scan(&l.account, &l.at) }, `SELECT account, MAX(at) FROM exchange_messages`+where+` GROUP BY account`, args...)
+	all, err := list(ctx, r.q, func(s scanner) (l last, err error) { return l, s.Scan(&l.account, &l.at) }, `SELECT id, at FROM (
+			SELECT a.id AS id, (SELECT MAX(m.at) FROM exchange_messages m WHERE m.account = a.id) AS at FROM accounts a WHERE $1 = '' OR a.site = $1) l WHERE at IS NOT NULL`, string(site))
 	out := map[string]time.Time{}
 	for _, l := range all {
 		out[l.account] = database.Time(l.at)
