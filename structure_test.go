@@ -29,6 +29,8 @@ var mayImport = []struct {
 	{"alerts", []string{".", "alerts", "internal/database"}, "alerts hear of changes by a feed that cmd hands them"},
 	{"registryclient", []string{".", "registryclient", "internal/database", "internal/tracing"}, "no patient data passes here"},
 	{"registry/forecast", []string{".", "registry/forecast"}, "the forecast is pure"},
+	{"registry/hl7/er7", []string{"."}, "the text form knows nothing of what messages mean"},
+	{"registry/hl7/guide", []string{".", "registry/hl7/er7", "registry/vaccine", "registry/patient", "registry/immunization"}, "the guide judges a message alone; the records are for registry/hl7"},
 	{"registry", []string{".", "registry", "alerts/channel", "internal/database"}, "the registry never imports the gateway"},
 	{"cmd/coldkeep-agent", []string{".", "firmware", "sensors", "gateway/wire"}, "the Pi program stays small"},
 	{"cmd", []string{"."}, "cmd joins everything"},

@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -81,18 +82,18 @@ func run(w io.Writer, file string, size, runs int) error {
 	steps := []step{
 		{"scan", scan},
 		{"split", func(text []byte) (messages int, err error) {
-			for it := range er7.Split(bytes.NewReader(text)) {
-				if it.Kind == "MSH" {
+			for it, err := range er7.Split(bytes.NewReader(text)) {
+				if it.Kind == "MSH" && err == nil {
 					messages++
 				}
 			}
 			return messages, nil
 		}},
 		{"parse", parsed(func(*er7.Message) {})},
-		{"check", parsed(func(m *er7.Message) { sink += len(checker.Check(m).Findings) })},
+		{"check", parsed(func(m *er7.Message) { sink.Add(int64(len(checker.Check(m).Findings))) })},
 		{"answer", parsed(func(m *er7.Message) {
 			r := checker.Check(m)
-			sink += len(responder.Ack(r, "", r.Findings).Bytes())
+			sink.Add(int64(len(responder.Ack(r, "", r.Findings).Bytes())))
 		})},
 	}
 	runtime.GOMAXPROCS(1)
@@ -127,7 +128,7 @@ func run(w io.Writer, file string, size, runs int) error {
 }
 
 // sink keeps work from being optimized away.
-var sink int
+var sink atomic.Int64
 
 // scan looks at every byte once and counts the ends of lines.
 func scan(text []byte) (messages int, err error) {
@@ -137,7 +138,7 @@ func scan(text []byte) (messages int, err error) {
 			n++
 		}
 	}
-	sink += n
+	sink.Add(int64(n))
 	return bytes.Count(text, []byte("MSH|")), nil
 }
 

@@ -50,6 +50,7 @@ const (
 	NotASegment     NoteCode = "not-a-segment"  // a line without a segment's name: it is left out
 	WrapperCount    NoteCode = "count"          // BTS-1 or FTS-1 is not what came
 	WrapperOrder    NoteCode = "wrapper"        // FHS, BHS, BTS and FTS do not pair
+	Glued           NoteCode = "glued"          // a message begins in the middle of a line
 	Outside         NoteCode = "outside"        // text that is in no message
 	InMessage       NoteCode = "wrapper-inside" // wrapper segments around what was sent as one message
 )

@@ -45,3 +45,18 @@ func TestSplitPlain(t *testing.T) {
 		t.Errorf("%v", strings.Join(got, " "))
 	}
 }
+
+// Files without a last line end that were put together are still messages.
+func TestSplitGlued(t *testing.T) {
+	var got []string
+	for it, err := range er7.Split(strings.NewReader("MSH|^~\\&|1\rPID|1||aMSH|^~\\&|2\rPID|2MSH|^~\\&|3BHS|^~\\&|4\rMSH|^~\\&|5\r")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s%d %q %d", it.Kind, it.N, it.Text, len(it.Notes)))
+	}
+	want := `MSH1 "MSH|^~\\&|1\rPID|1||a\r" 0, MSH2 "MSH|^~\\&|2\rPID|2\r" 1, MSH3 "MSH|^~\\&|3\r" 1, BHS3 "BHS|^~\\&|4" 0, MSH4 "MSH|^~\\&|5\r" 0, 4 "" 1`
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("%s\nwant\n%s", s, want)
+	}
+}

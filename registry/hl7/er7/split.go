@@ -47,7 +47,8 @@ type splitter struct {
 	n       int // messages so far
 	item    *Item
 	tooLong bool
-	outside int // line of text that is in no message, 0 none
+	glued   bool // the line in hand began in the middle of another
+	outside int  // line of text that is in no message, 0 none
 
 	file, batch bool // between FHS and FTS, BHS and BTS
 	fileFrom    int  // messages when the file began
@@ -82,6 +83,11 @@ func (s *splitter) line(line []byte, number int, long bool) {
 	if len(bytes.Trim(trimmed, " \t\f\x00\x1a")) == 0 && !long {
 		return
 	}
+	for at := glued(trimmed); at > 0 && !long; at = glued(trimmed) {
+		s.line(trimmed[:at], number, false)
+		s.glued = true
+		trimmed = trimmed[at:]
+	}
 	kind := s.kind(trimmed)
 	switch {
 	case kind == "MSH":
@@ -89,15 +95,40 @@ func (s *splitter) line(line []byte, number int, long bool) {
 		s.n++
 		s.sep = trimmed[3]
 		s.item = &Item{Kind: "MSH", N: s.n, Line: number}
+		if s.glued {
+			s.item.Notes = []Note{{Code: Glued, Line: number, Text: "The message begins in the middle of a line: the one before it has no line end."}}
+		}
+		s.glued = false
 		s.add(trimmed, long)
 	case kind != "":
 		s.flush()
+		s.glued = false
 		s.wrapper(kind, trimmed, number)
 	case s.item != nil:
 		s.add(trimmed, long)
 	case s.outside == 0:
 		s.outside = number
 	}
+}
+
+// signature follows the name of a segment that begins a message, a batch or a file with
+// the standard separators. Nothing else has it: in a field it would be escaped.
+var signature = []byte(`|^~\&|`)
+
+// glued finds a message that begins in the middle of a line, as when files without a last
+// line end are put together; 0 when there is none.
+func glued(line []byte) int {
+	if len(line) < 8 {
+		return 0
+	}
+	at := bytes.Index(line[4:], signature) + 4
+	if at < 7 {
+		return 0
+	}
+	if name := string(line[at-3 : at]); !header(name) {
+		return 0
+	}
+	return at - 3
 }
 
 // kind says what a line begins, "" for one that goes on.

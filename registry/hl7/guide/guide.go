@@ -113,9 +113,9 @@ func (w *walk) say(s Severity, at er7.Location, code, app, rule, format string, 
 }
 
 // reject says that the whole message falls, and why.
-func (w *walk) reject(at er7.Location, rule, format string, args ...any) {
+func (w *walk) reject(at er7.Location, rule, text string) {
 	w.result.Rejected = true
-	w.say(Error, at, SegmentSequence, "", rule, format, args...)
+	w.say(Error, at, SegmentSequence, "", rule, "%s", text)
 }
 
 func (w *walk) run() {

@@ -49,7 +49,7 @@ type Update struct {
 // Patient is PID, PD1 and NK1. Every value is of the published table that its comment
 // names or is "".
 type Patient struct {
-	Identifiers []Identifier // PID-3, at least one
+	Identifiers []Identifier // PID-3, at least one but in 2.3.1; never a social security number
 	Names       []Name       // PID-5, at least one, the legal one first
 	Maiden      string       // PID-6: the mother's family name before her first marriage
 	Birth       coldkeep.Date
@@ -126,7 +126,8 @@ type Order struct {
 	Kind   OrderKind
 	Action Action
 	// Filler is ORC-3: the id of the dose in the system where it was entered, by which it is
-	// updated and deleted. Its Value is "" when the sender gives none (2.3.1, or 9999).
+	// updated and deleted. Its Value is "" when the sender gives none (2.3.1, or 9999), or
+	// one that different doses of the message share.
 	Filler    ID
 	Placer    ID     // ORC-2
 	EnteredBy Person // ORC-10
@@ -134,10 +135,10 @@ type Order struct {
 	Enterer   string // ORC-17: the organization, in words or a local code
 
 	Date       coldkeep.Date // RXA-3
-	CVX        string        // as the CVX set writes it; "998" with nothing given; "" only in a refusal of an NDC that is not known
+	CVX        string        // as the CVX set writes it, never ""; "998" with nothing given
 	NDC        string        // 5-4-2 with dashes
-	MVX        string
-	Lot        string
+	MVX        string        // "" of a given dose, too: an error said so
+	Lot        string        // likewise
 	Expires    coldkeep.Date // a month's end when the sender gives the month
 	Amount     string        // a decimal number; "" when not known
 	Unit       string        // UCUM, such as "mL"
@@ -149,9 +150,9 @@ type Order struct {
 	Facility   Authority     // RXA-11.4: where it was given
 	Note       string        // further repetitions of RXA-9 in words
 
-	Route       string // HL7 table 0162, such as "IM"; NCIT codes are translated
+	Route       string // HL7 table 0162, such as "IM"; NCIT codes are translated, and intravenous is ""
 	BodySite    string // HL7 table 0163
-	Eligibility string // HL7 table 0064, V01 to V25, or a local code
+	Eligibility string // HL7 table 0064, V01 to V25; "" of a given dose, too: a finding said so
 	Method      string // VXC40 per dose, VXC41 per visit
 	Funding     string // PHC70, VXC50 to VXC52
 	VIS         []Sheet
