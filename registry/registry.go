@@ -18,6 +18,8 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -72,6 +74,9 @@ type Config struct {
 	// Origin is where people come to, such as "https://coldkeep.example"; "" takes it from
 	// each request.
 	Origin string
+	// Identity is how the registry names itself in HL7 messages; hl7.DefaultIdentity when it
+	// has no application.
+	Identity hl7.Identity
 	// SignIn are the rules about sign-ins, Provider a state's identity provider.
 	SignIn   auth.Rules
 	Provider *auth.Provider
@@ -90,6 +95,7 @@ type Registry struct {
 	doses   *immunization.Service
 	people  *patient.Service
 	quality *quality.Service
+	records *exchange.Service
 	handler http.Handler
 	routes  []string
 
@@ -159,6 +165,10 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
+	if c.Identity.Application == "" {
+		c.Identity = hl7.DefaultIdentity
+	}
+	r.records = exchange.New(st.Exchange(), hl7.New(r.people, r.doses, c.Clock, c.Identity), c.Clock, c.SignIn.Secrets)
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
@@ -195,6 +205,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		imports.Work(background, func(err error) { c.Log.Error("registry: taking over a file", "err", err) })
 	})
 	r.done.Go(func() {
+		r.records.Work(background, func(err error) { c.Log.Error("registry: messages of a file", "err", err) })
+	})
+	r.done.Go(func() {
 		inForce.Watch(background, scheduleEvery, func(err error) { c.Log.Error("registry: immunization schedule", "err", err) })
 	})
 	return nil
@@ -219,6 +232,9 @@ func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboardin
 		}
 		if _, err := imports.Clear(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: clearing imports", "err", err)
+		}
+		if _, err := r.records.Clear(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("registry: clearing messages", "err", err)
 		}
 		select {
 		case <-ctx.Done():

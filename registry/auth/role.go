@@ -100,6 +100,7 @@ const (
 	ReadDeidentified  Permission = "read-de-identified" // records without name, contact and identifiers
 	ReadQuality       Permission = "read-quality"       // the data-quality report
 	ExchangeRecords   Permission = "exchange-records"   // submit and query records as a program
+	ReadExchange      Permission = "read-exchange"      // messages that came in, what became of them, and how good a sender's data are
 )
 
 // The permissions over people, practices and the programme.
@@ -114,13 +115,13 @@ const (
 
 var grants = map[Role][]Permission{
 	StateAdmin: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality, ReadExchange,
 		ManagePeople, ManageProgramme, ApplyForSite, ApproveSites, ReadTrail, ReadAudit},
 	StateEpi:       {ReadDeidentified, ReadQuality},
 	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites},
 	Auditor:        {ReadTrail, ReadAudit},
 	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality, ReadExchange,
 		ManagePeople, ApplyForSite, ReadTrail},
 	Nurse: {View, Acknowledge, ManageStock, NoteContext,
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass},
@@ -140,7 +141,7 @@ const (
 var scopeGrants = map[string][]Permission{
 	ScopeCollector: {Collect},
 	ScopeUnits:     {View, ManageUnits, NoteContext},
-	ScopeRecords:   {ExchangeRecords, SearchPatients, ViewPatients, EditPatients, RecordDoses},
+	ScopeRecords:   {ExchangeRecords, ReadExchange, SearchPatients, ViewPatients, EditPatients, RecordDoses},
 }
 
 // recording is what a practice may not do once its yearly enrolment has ended: to add to

@@ -52,6 +52,9 @@ func (s *Sealer) Open(sealed, about string) (string, error) {
 	return string(b), nil
 }
 
+// IsSealed reports whether a text was written by a Sealer.
+func IsSealed(text string) bool { return isSealed(text) }
+
 func isSealed(secret string) bool { return strings.HasPrefix(secret, sealMark) }
 
 // SealSecrets encrypts the secrets of authenticator apps that are kept in clear, as earlier

@@ -1,0 +1,225 @@
+package hl7
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/forecast"
+	"github.com/coldkeep/coldkeep/registry/hl7/guide"
+	"github.com/coldkeep/coldkeep/registry/immunization"
+)
+
+// The observations (LOINC) that a record takes beside those that belong to a dose.
+const (
+	loincContraindication = "30945-0"
+	loincFrom             = "30946-8" // of a contraindication
+	loincUntil            = "30944-3"
+	loincImmunity         = "59784-9" // presumed, of a disease
+	loincSerology         = "75505-8" // immunity by a titre
+	loincReaction         = "31044-1"
+	loincIndication       = "59785-6"
+)
+
+// ourCodes is the coding system of the schedule's own observations (CDSi), by which they
+// are told in answers.
+const ourCodes = "99CDSI"
+
+// diseases are those of which immunity is told by the disease (SNOMED CT), with the word by
+// which the schedule's evidence of immunity names it. CDC's guide lists the codes in its
+// table of evidence of immunity.
+var diseases = map[string]string{
+	"38907003": "varicella", "14189004": "measles", "36989005": "mumps", "36653000": "rubella", "40468003": "hepatitis a", "66071002": "hepatitis b",
+	"4740000": "zoster", "398102009": "polio", "397430003": "diphtheria", "76902006": "tetanus", "27836007": "pertussis", "14168008": "rabies",
+}
+
+// fact is an observation that is true of the person, as it is to be kept.
+type fact struct {
+	immunization.Fact
+	at guide.Observation
+}
+
+// facts gives what the observations of an order say of the person. What there is no place
+// for is told.
+func (m *Messages) facts(o *guide.Order) (out []fact, found []guide.Finding) {
+	catalogue := m.doses.Catalogue()
+	for i := range o.Observations {
+		x := &o.Observations[i]
+		var some []immunization.Fact
+		switch x.Code {
+		case loincContraindication:
+			some = m.contraindications(catalogue, o, x)
+		case loincImmunity, loincSerology:
+			some = m.immunity(catalogue, x)
+		case loincIndication:
+			some = m.coded(catalogue.Conditions, immunization.Condition, x, nil)
+		default:
+			continue
+		}
+		if len(some) == 0 {
+			found = append(found, guide.Finding{Severity: guide.Warning, Location: x.At, Code: guide.TableValueNotFound, AppCode: guide.NotInTable, Rule: "fact-unknown",
+				Text: "The registry's schedule has nothing that this observation bears on. It was not kept."})
+		}
+		for _, f := range some {
+			f.From, f.Until = span(o, x)
+			out = append(out, fact{f, *x})
+		}
+	}
+	return out, found
+}
+
+// system is a coding system by the schedule's name of it.
+func system(s string) string {
+	switch strings.ToUpper(s) {
+	case "SCT", "SNM", "SNOMED", "SNOMED-CT", "SNOMED CT", "2.16.840.1.113883.6.96":
+		return "SNOMED"
+	}
+	return strings.ToUpper(s)
+}
+
+// coded gives the schedule's observations of a list that a coded value stands for; groups,
+// when there are some, narrow them.
+func (m *Messages) coded(list []forecast.CatalogueEntry, kind immunization.FactKind, x *guide.Observation, groups []string) []immunization.Fact {
+	var out []immunization.Fact
+	codes := m.doses.Coded(system(x.System), x.Value)
+	if system(x.System) == ourCodes {
+		codes = []string{x.Value}
+	}
+	for i := range list {
+		e := &list[i]
+		if slices.Contains(codes, e.Code) && (groups == nil || slices.ContainsFunc(e.Groups, func(g string) bool { return slices.Contains(groups, g) })) {
+			out = append(out, immunization.Fact{Kind: kind, Code: e.Code})
+		}
+	}
+	return out
+}
+
+// contraindications reads a contraindication or precaution. One code may stand for the
+// reaction to any vaccine: that of the order says to which. What the schedule does not know
+// is kept in the sender's words, for people.
+func (m *Messages) contraindications(c forecast.Catalogue, o *guide.Order, x *guide.Observation) []immunization.Fact {
+	if s := system(x.System); s == "HL70064" || x.Value == "" && x.Text == "" {
+		return nil // an eligibility code, as some send under this observation
+	}
+	var groups []string
+	if o.Kind != guide.Nothing && o.CVX != "" {
+		groups = m.doses.GroupsOf(o.CVX)
+	}
+	some := m.coded(c.Contraindications, immunization.Contraindication, x, groups)
+	if len(some) == 1 || len(some) > 1 && groups != nil {
+		return some
+	}
+	return []immunization.Fact{{Kind: immunization.Precaution, Title: first(cmp.Or(strings.TrimSpace(x.Text), x.Value+" "+x.System), 300)}}
+}
+
+// immunity reads evidence of immunity, by the disease or by a titre.
+func (m *Messages) immunity(c forecast.Catalogue, x *guide.Observation) []immunization.Fact {
+	some := m.coded(c.Immunity, immunization.Immunity, x, nil)
+	if word := diseases[x.Value]; len(some) == 0 && word != "" && system(x.System) == "SNOMED" {
+		var of, better []immunization.Fact
+		for _, e := range c.Immunity {
+			title := strings.ToLower(e.Title)
+			if !strings.Contains(title, word) {
+				continue
+			}
+			f := immunization.Fact{Kind: immunization.Immunity, Code: e.Code}
+			switch titre := strings.Contains(title, "laboratory"); {
+			case titre == (x.Code == loincSerology):
+				better = append(better, f)
+			case !titre || strings.Contains(title, "confirmation"): // of others a titre alone is evidence
+				of = append(of, f)
+			}
+		}
+		if some = better; len(some) == 0 {
+			some = of
+		}
+		some = some[:min(len(some), 1)]
+	}
+	basis := "disease, by a message"
+	if x.Code == loincSerology {
+		basis = "titre, by a message"
+	}
+	if x.Date.Known() {
+		basis += ", " + x.Date.String()
+	}
+	for i := range some {
+		some[i].Basis = basis
+	}
+	return some
+}
+
+// span is since when and until when a fact is true: by the observations of its group.
+func span(o *guide.Order, x *guide.Observation) (from, until coldkeep.Date) {
+	for i := range o.Observations {
+		d := &o.Observations[i]
+		if d.Group != x.Group || x.Code != loincContraindication {
+			continue
+		}
+		switch d.Code {
+		case loincFrom:
+			from = d.Day
+		case loincUntil:
+			until = d.Day
+		}
+	}
+	if !from.Known() && x.Code != loincContraindication {
+		from = x.Date
+	}
+	if until.Known() && until < from {
+		until = 0
+	}
+	return from, until
+}
+
+// tellFacts puts what an order says of the person on the record.
+func (m *Messages) tellFacts(ctx context.Context, tx exchange.Tx, by auth.Principal, id string, o *guide.Order) ([]guide.Finding, error) {
+	facts, found := m.facts(o)
+	for _, f := range facts {
+		f.Patient = id
+		if _, err := m.doses.FactTold(ctx, tx, by, f.Fact); err != nil {
+			wrong, ok := refusal(err, f.at.At)
+			if !ok {
+				return found, err
+			}
+			found = append(found, wrong)
+		}
+	}
+	return found, nil
+}
+
+// tellReactions records what a dose was followed by.
+func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Principal, d *immunization.Dose, o *guide.Order) ([]guide.Finding, error) {
+	var found []guide.Finding
+	for i := range o.Observations {
+		x := &o.Observations[i]
+		if x.Code != loincReaction || x.Value == "" && x.Text == "" {
+			continue
+		}
+		if d == nil {
+			found = append(found, guide.Finding{Severity: guide.Warning, Location: x.At, Code: guide.ApplicationError, AppCode: guide.IllogicalValue, Rule: "reaction-without-dose",
+				Text: "A reaction belongs to the dose that it followed. It was not kept."})
+			continue
+		}
+		r := immunization.Reaction{Patient: d.Patient, Doses: []string{d.ID}, Event: first(cmp.Or(strings.TrimSpace(x.Text), x.Value+" "+x.System), 2000), Reporter: by.Name}
+		if _, err := m.doses.ReactionTold(ctx, tx, by, r); err != nil {
+			wrong, ok := refusal(err, x.At)
+			if !ok {
+				return found, err
+			}
+			found = append(found, wrong)
+		}
+	}
+	return found, nil
+}
+
+// first is the beginning of a text, at most so many bytes.
+func first(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
+}
