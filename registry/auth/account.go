@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/subtle"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,55 @@ func (s *Service) Account(ctx context.Context, token string) (Principal, error) 
 	return p, s.noteUse(ctx, a)
 }
 
+// AccountByKey returns whoever a key belongs to that comes by SFTP under a login, by its
+// fingerprint as ssh-keygen shows it. EUNAUTHORIZED when it is nobody's, another's, or the
+// account is revoked.
+func (s *Service) AccountByKey(ctx context.Context, login, fingerprint string) (Principal, error) {
+	unknown := coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "the key is not known")
+	a, err := s.store.AccountByKey(ctx, fingerprint)
+	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND || err == nil && (a.Revoked || login != a.Login() && login != a.Name) {
+		return Principal{}, unknown
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	p := Principal{ID: a.ID, Name: a.Name, Scopes: a.Scopes, Site: a.Site}
+	if p.Lapsed, err = s.lapsed(ctx, a.Site); err != nil {
+		return Principal{}, err
+	}
+	return p, s.noteUse(ctx, a)
+}
+
+// AccountSignedIn enters that a program has come in by a way on which it stays, such as
+// SFTP. Calls that show a token each time are not entered: what they do is.
+func (s *Service) AccountSignedIn(ctx context.Context, by Principal, way string) error {
+	return s.store.Tx(ctx, func(tx Tx) error {
+		return tx.Audit(ctx, s.entry(by, "account.sign-in", "account/"+by.ID, by.Site, "by "+way))
+	})
+}
+
+// AccountRefused enters a sign-in that was refused in the trail of the interface account of
+// that name or login; when there is none, nothing is to be entered.
+func (s *Service) AccountRefused(ctx context.Context, name, way string) error {
+	a, err := s.store.AccountByName(ctx, name)
+	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
+		var all []Account
+		if all, err = s.store.Accounts(ctx, ""); err == nil {
+			i := slices.IndexFunc(all, func(a Account) bool { return a.Login() == name })
+			if i < 0 {
+				return nil
+			}
+			a = all[i]
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.store.Tx(ctx, func(tx Tx) error {
+		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: a.ID, Who: a.Name, What: "account.refused", Subject: "account/" + a.ID, Site: a.Site, Detail: "by " + way})
+	})
+}
+
 // noteUse keeps when an account was last used, to the hour: a program may call every
 // second, and that is no reason to write every second.
 func (s *Service) noteUse(ctx context.Context, a Account) error {
@@ -55,6 +105,11 @@ func (s *Service) lapsed(ctx context.Context, site coldkeep.SiteID) (bool, error
 // EnsureAccount makes the interface account of that name, or gives it this token
 // and these scopes when it exists. A token shorter than 16 characters is EINVALID.
 func (s *Service) EnsureAccount(ctx context.Context, name, token string, scopes ...string) error {
+	return s.EnsureSiteAccount(ctx, name, token, "", scopes...)
+}
+
+// EnsureSiteAccount is EnsureAccount of an account that acts for one site.
+func (s *Service) EnsureSiteAccount(ctx context.Context, name, token string, site coldkeep.SiteID, scopes ...string) error {
 	if len(token) < 16 || len(token) > 512 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "token of interface account %q: want 16 to 512 characters", name)
 	}
@@ -66,15 +121,15 @@ func (s *Service) EnsureAccount(ctx context.Context, name, token string, scopes 
 			a = Account{ID: ulid.Make().String(), Name: name, CreatedAt: now}
 		case err != nil:
 			return err
-		case a.TokenSHA256 == SHA256(token) && strings.Join(a.Scopes, " ") == strings.Join(scopes, " ") && !a.Revoked:
+		case a.TokenSHA256 == SHA256(token) && strings.Join(a.Scopes, " ") == strings.Join(scopes, " ") && a.Site == site && !a.Revoked:
 			return nil
 		}
-		a.TokenSHA256, a.Scopes, a.Revoked = SHA256(token), scopes, false
+		a.TokenSHA256, a.Scopes, a.Site, a.Revoked = SHA256(token), scopes, site, false
 		if err := tx.PutAccount(ctx, a); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, audit.Entry{At: now, WhoID: "system", Who: "Start-up", What: "account.set",
-			Subject: "account/" + a.ID, Detail: name + " with scopes " + strings.Join(scopes, " ")})
+			Subject: "account/" + a.ID, Site: site, Detail: name + " with scopes " + strings.Join(scopes, " ")})
 	})
 }
 
