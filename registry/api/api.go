@@ -29,6 +29,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/fhir"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -56,6 +57,7 @@ type Config struct {
 	Patients      *patient.Service
 	Immunizations *immunization.Service
 	Quality       *quality.Service
+	Coverage      *coverage.Service
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
@@ -158,6 +160,7 @@ func (s *server) engine() *gin.Engine {
 	s.importRoutes(v1)
 	s.oversightRoutes(v1)
 	s.qualityRoutes(v1)
+	s.coverageRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

@@ -88,7 +88,7 @@ func TestEdges(t *testing.T) {
 	day := coldkeep.NewDate(2025, 1, 15) // 34 months old: for both series and CIS
 	d := func(age int) string { return (born + coldkeep.Date(age)).String() }
 	first, second := coldkeep.NewDate(2023, 3, 10), coldkeep.NewDate(2024, 3, 10) // birthdays
-	teen := coldkeep.NewDate(2012, 3, 10)                                        // 13th birthday 2025-03-10
+	teen := coldkeep.NewDate(2012, 3, 10)                                         // 13th birthday 2025-03-10
 	teenDay := coldkeep.NewDate(2025, 9, 1)
 	for _, c := range []struct {
 		name          string

@@ -42,6 +42,7 @@ var menuSections = []menuSection{
 	{"Lots", []menuTab{{"Lots", "/lots", "lots", []auth.Permission{auth.View}, ""}}},
 	{"Devices", []menuTab{{"Devices", "/devices", "devices", []auth.Permission{auth.View}, ""}}},
 	{"Reports", []menuTab{
+		{"Coverage", "/coverage", "coverage", []auth.Permission{auth.ReadCoverage}, ""},
 		{"Quality", "/quality", "quality", []auth.Permission{auth.ReadQuality}, ""},
 		{"De-identified", "/deidentified", "deidentified", []auth.Permission{auth.ReadDeidentified}, ""},
 	}},

@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -63,6 +64,7 @@ type Config struct {
 	Schedules      *schedules.Service
 	Onboarding     *onboarding.Service
 	Quality        *quality.Service
+	Coverage       *coverage.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
@@ -240,6 +242,7 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/admin/sites/:site/on-call", s.setOnCall)
 	in.GET("/trail", s.trail)
 	s.qualityRoutes(in)
+	s.coverageRoutes(in)
 	in.GET("/live", s.live)
 	s.patientRoutes(in)
 	s.doseRoutes(in)
