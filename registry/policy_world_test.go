@@ -431,7 +431,7 @@ func (s *services) assessed(site coldkeep.SiteID) string {
 	for r.Busy() {
 		_, err := s.cover.Step(s.t.Context())
 		s.must(err)
-		r, err = s.cover.Get(s.t.Context(), system, r.ID)
+		r, err = s.cover.Get(s.t.Context(), at(auth.PracticeManager, site), r.ID)
 		s.must(err)
 	}
 	if r.State != coverage.Done {
