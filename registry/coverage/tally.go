@@ -271,3 +271,13 @@ func (t *tally) list() []Count {
 func (t *tally) place(measure string) int {
 	return slices.IndexFunc(t.plans, func(p *plan) bool { return p.ID == measure })
 }
+
+// Births gives the first and the last birth date of anybody whom an assessment reads. It is the
+// zero Date twice when the assessment cannot be worked with.
+func Births(r *Run, e *forecast.Engine) (first, last coldkeep.Date) {
+	s, err := newSurvey(r, e)
+	if err != nil {
+		return 0, 0
+	}
+	return s.births()
+}

@@ -188,7 +188,7 @@ func (s *server) coverageRun(c *gin.Context) {
 	if r.Busy() {
 		c.Header("Refresh", "2")
 	}
-	s.render(c, http.StatusOK, "coveragerun", &page{Title: "Coverage", Nav: "coverage", Data: p})
+	s.render(c, http.StatusOK, "coveragerun", &page{Title: "Coverage", Nav: "coverage", Data: &p})
 }
 
 func (s *server) coverageResult(c *gin.Context) {
@@ -214,7 +214,7 @@ func (s *server) coverageResult(c *gin.Context) {
 			p.Rows = append(p.Rows, coverageLine{Count: n, Title: n.Value, Bar: drawBar(n, nil)})
 		}
 	}
-	s.render(c, http.StatusOK, "coveragerun", &page{Title: "Coverage", Nav: "coverage", Data: p})
+	s.render(c, http.StatusOK, "coveragerun", &page{Title: "Coverage", Nav: "coverage", Data: &p})
 }
 
 func measureView(r *coverage.Result, m *coverage.Measure) coverageMeasure {
