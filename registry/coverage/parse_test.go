@@ -9,7 +9,7 @@ import (
 
 // A misspelt field is an error, and not a measure without a limit.
 func TestParseMeasure(t *testing.T) {
-	for _, bad := range []string{``, `{`, `[]`, `{"id":"a"} {"id":"b"}`, `{"id":"a","parts":[{"id":"x","untill":"2 years"}]}`} {
+	for _, bad := range []string{``, `{`, `[]`, `{"id":"a"} {"id":"b"}`, `{"id":"a","parts":[{"id":"x","befor":"2 years"}]}`} {
 		if _, err := ParseMeasure([]byte(bad)); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 			t.Errorf("%q: %v", bad, err)
 		}

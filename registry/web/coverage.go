@@ -65,9 +65,6 @@ func (s *server) coverage(c *gin.Context) {
 		now = now.In(zone(sites[0]))
 	}
 	p.Today = coldkeep.DateOf(now).String()
-	if slices.ContainsFunc(p.Runs, func(r coverage.Run) bool { return r.Busy() }) {
-		c.Header("Refresh", "5") // shows how far they are, also without scripts
-	}
 	s.render(c, http.StatusOK, "coverage", &page{Title: "Coverage", Nav: "coverage", Path: "/coverage", Data: p})
 }
 
