@@ -16,6 +16,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -395,6 +396,56 @@ func methods() []method {
 		{name: "quality.Report", perms: one(auth.ReadQuality), of: 2, call: func(s *services, by auth.Principal, o things) error {
 			_, err := s.quality.Report(ctx(s), by, coldkeep.SiteID(o["site"]))
 			return err
+		}},
+		{name: "coverage.Begin", perms: one(auth.ReadCoverage), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.cover.Begin(ctx(s), by, coverage.Ask{Site: coldkeep.SiteID(o["site"]), Measures: []string{"cis-3"}, Day: future})
+			return err
+		}},
+		{name: "coverage.Get", perms: one(auth.ReadCoverage), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.cover.Get(ctx(s), by, o["run"])
+			return err
+		}},
+		{name: "coverage.Result", perms: one(auth.ReadCoverage), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.cover.Result(ctx(s), by, o["run"])
+			return err
+		}},
+		{name: "coverage.Missing", perms: one(auth.ReadCoverage), of: 2, not: []string{string(auth.StateEpi), string(auth.VFCCoordinator)}, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.cover.Missing(ctx(s), by, o["run"], "cis-3", coverage.Valid, "")
+			return err
+		}},
+		{name: "coverage.List", perms: one(auth.ReadCoverage), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			all, err := s.cover.List(ctx(s), by)
+			for _, r := range all {
+				if by.Site != "" && r.Site != by.Site {
+					s.t.Errorf("%s sees an assessment of %s", by.Name, r.Site)
+				}
+			}
+			return err
+		}},
+		{name: "coverage.Cancel", perms: one(auth.ReadCoverage), of: 2, not: []string{string(auth.StateEpi), string(auth.VFCCoordinator)}, call: func(s *services, by auth.Principal, o things) error {
+			return s.cover.Cancel(ctx(s), by, o["run"])
+		}},
+		{name: "coverage.Measures", perms: one(auth.ReadCoverage), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.cover.Measures(ctx(s), by)
+			return err
+		}},
+		{name: "coverage.Smallest", perms: one(auth.ReadCoverage), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.cover.Smallest(ctx(s), by)
+			return err
+		}},
+		{name: "coverage.SetSmallest", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			return s.cover.SetSmallest(ctx(s), by, 0, "")
+		}},
+		{name: "coverage.Antigens", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.cover.Antigens(by)
+			return err
+		}},
+		{name: "coverage.AddMeasure", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.cover.AddMeasure(ctx(s), by, coverage.Measure{})
+			return err
+		}},
+		{name: "coverage.RetireMeasure", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			return s.cover.RetireMeasure(ctx(s), by, "none")
 		}},
 		{name: "schedules.List", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
 			_, err := s.sched.List(ctx(s), by)

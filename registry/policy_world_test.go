@@ -19,6 +19,7 @@ import (
 	"github.com/coldkeep/coldkeep/internal/databasetest"
 	"github.com/coldkeep/coldkeep/registry"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -74,6 +75,7 @@ type services struct {
 	imports *onboarding.Service
 	enrol   *enrolment.Service
 	quality *quality.Service
+	cover   *coverage.Service
 	sched   *schedules.Service
 	things  [5]things
 }
@@ -103,6 +105,7 @@ func serviceOn(t *testing.T, where string) *services {
 	s.imports = onboarding.New(s.store.Onboarding(), s.people, s.doses, clock)
 	s.enrol = enrolment.New(s.store.Enrolment(), s.auth, clock)
 	s.must(s.enrol.EnsureTexts(t.Context()))
+	s.cover = coverage.New(s.store.Coverage(), s.sched, clock)
 	s.quality = quality.New(s.store.Quality(), vaccine.Builtin(), clock)
 	return s
 }
@@ -180,6 +183,14 @@ func (s *services) furnish() {
 	s.things[2], s.things[3], s.things[4] = s.things[1], s.things[0], s.things[1]
 	for i := range situations {
 		s.things[i] = with(s.things[i], s.patientOf(i, true))
+	}
+	for _, i := range []int{0, 1} {
+		run := s.assessed(coldkeep.SiteID(s.things[i]["site"]))
+		for k := range s.things {
+			if s.things[k]["site"] == s.things[i]["site"] {
+				s.things[k]["run"] = run
+			}
+		}
 	}
 	s.must(s.store.Patients().Tx(ctx, func(tx patient.Tx) error {
 		a, b := s.things[0]["patient"], s.things[1]["patient"]
@@ -423,6 +434,24 @@ func (w *world) signIn(role auth.Role, site coldkeep.SiteID) *visitor {
 		w.t.Fatalf("%s accepts: %d %s", username, r.status, r.location)
 	}
 	return v
+}
+
+// assessed is a finished assessment of a practice. A registry on the same database may have
+// taken it up.
+func (s *services) assessed(site coldkeep.SiteID) string {
+	s.t.Helper()
+	r, err := s.cover.Begin(s.t.Context(), at(auth.PracticeManager, site), coverage.Ask{Measures: []string{"cis-3"}, Ages: coverage.Ages{From: "0 days", Until: "120 years"}})
+	s.must(err)
+	for r.Busy() {
+		_, err := s.cover.Step(s.t.Context())
+		s.must(err)
+		r, err = s.cover.Get(s.t.Context(), at(auth.PracticeManager, site), r.ID)
+		s.must(err)
+	}
+	if r.State != coverage.Done {
+		s.t.Fatalf("assessment: %+v", r)
+	}
+	return r.ID
 }
 
 // born is the birth date of a situation's patient.

@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/api"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
@@ -167,6 +168,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	}
 	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
+	covered := coverage.New(st.Coverage(), inForce, c.Clock)
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.Identity.Application == "" {
 		c.Identity = hl7.DefaultIdentity
@@ -180,7 +182,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
 		Searches: searches,
-		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality, Coverage: covered,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -189,7 +191,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Exchange: r.records, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Coverage: covered, Schedules: inForce, Onboarding: imports, Exchange: r.records, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Origin: c.Origin, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)
@@ -206,6 +208,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		r.quality.Work(background, func(err error) { c.Log.Error("registry: counting for the data-quality report", "err", err) })
 	})
 	r.done.Go(func() { r.sweep(background) })
+	r.done.Go(func() {
+		covered.Work(background, func(err error) { c.Log.Error("registry: assessing coverage", "err", err) })
+	})
 	r.done.Go(func() {
 		imports.Work(background, func(err error) { c.Log.Error("registry: taking over a file", "err", err) })
 	})

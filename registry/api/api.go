@@ -29,6 +29,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/fhir"
@@ -58,6 +59,7 @@ type Config struct {
 	Patients      *patient.Service
 	Immunizations *immunization.Service
 	Quality       *quality.Service
+	Coverage      *coverage.Service
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
 	Exchange      *exchange.Service
@@ -169,6 +171,7 @@ func (s *server) engine() *gin.Engine {
 	s.qualityRoutes(v1)
 	s.exchangeRoutes(v1)
 	s.doorRoutes(e)
+	s.coverageRoutes(v1)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

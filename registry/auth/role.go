@@ -99,6 +99,7 @@ const (
 	ResolveDuplicates Permission = "resolve-duplicates" // decide about pairs that may be one person; merge and un-merge
 	ReadDeidentified  Permission = "read-de-identified" // records without name, contact and identifiers
 	ReadQuality       Permission = "read-quality"       // the data-quality report
+	ReadCoverage      Permission = "read-coverage"      // assess coverage, and its rates; who lacks what also needs view-patients, and is of one's own patients
 	ExchangeRecords   Permission = "exchange-records"   // submit and query records as a program
 	ReadExchange      Permission = "read-exchange"      // messages that came in, what became of them, and how good a sender's data are
 )
@@ -115,16 +116,16 @@ const (
 
 var grants = map[Role][]Permission{
 	StateAdmin: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality, ReadExchange,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality, ReadExchange, ReadCoverage,
 		ManagePeople, ManageProgramme, ApplyForSite, ApproveSites, ReadTrail, ReadAudit},
-	StateEpi:       {ReadDeidentified, ReadQuality},
-	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites},
+	StateEpi:       {ReadDeidentified, ReadQuality, ReadCoverage},
+	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites, ReadCoverage},
 	Auditor:        {ReadTrail, ReadAudit},
 	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality, ReadExchange,
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality, ReadExchange, ReadCoverage,
 		ManagePeople, ApplyForSite, ReadTrail},
 	Nurse: {View, Acknowledge, ManageStock, NoteContext,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass},
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ReadCoverage},
 	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
 	ViewOnly:  {View, SearchPatients, ViewPatients},
 	School:    {SearchPatients, ViewSubset, RecordExemptions, ApplyForSite}, // a school enrols again every year, and has no other role

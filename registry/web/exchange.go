@@ -320,8 +320,8 @@ func (s *server) exchangeAnswers(c *gin.Context) {
 	c.Data(http.StatusOK, "application/hl7-v2; charset=utf-8", b.Bytes())
 }
 
-// number reads a whole number of a form, -1 for none.
-func number(v string) int64 {
+// whole reads a whole number of a form, -1 for none.
+func whole(v string) int64 {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || n < 0 {
 		return -1

@@ -47,6 +47,7 @@ var menuSections = []menuSection{
 		{"Senders", "/exchange/senders", "exchange", []auth.Permission{auth.ReadExchange}, ""},
 	}},
 	{"Reports", []menuTab{
+		{"Coverage", "/coverage", "coverage", []auth.Permission{auth.ReadCoverage}, ""},
 		{"Quality", "/quality", "quality", []auth.Permission{auth.ReadQuality}, ""},
 		{"De-identified", "/deidentified", "deidentified", []auth.Permission{auth.ReadDeidentified}, ""},
 	}},

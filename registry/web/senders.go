@@ -162,7 +162,7 @@ func (s *server) exchangeSender(c *gin.Context) {
 
 func (s *server) putExchangeSender(c *gin.Context) {
 	back := "/exchange/senders/" + c.Param("id")
-	x := exchange.Sender{Account: c.Param("id"), Production: c.PostForm("production") == "yes", Answers: exchange.Answers(c.PostForm("answers")), Deducts: c.PostForm("deducts") == "yes", Revision: number(c.PostForm("revision"))}
+	x := exchange.Sender{Account: c.Param("id"), Production: c.PostForm("production") == "yes", Answers: exchange.Answers(c.PostForm("answers")), Deducts: c.PostForm("deducts") == "yes", Revision: whole(c.PostForm("revision"))}
 	for line := range strings.Lines(c.PostForm("applications")) {
 		if line = strings.TrimSpace(line); line != "" {
 			x.Applications = append(x.Applications, line)

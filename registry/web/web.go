@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -65,6 +66,7 @@ type Config struct {
 	Onboarding     *onboarding.Service
 	Exchange       *exchange.Service
 	Quality        *quality.Service
+	Coverage       *coverage.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
@@ -242,6 +244,7 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/admin/sites/:site/on-call", s.setOnCall)
 	in.GET("/trail", s.trail)
 	s.qualityRoutes(in)
+	s.coverageRoutes(in)
 	in.GET("/live", s.live)
 	s.patientRoutes(in)
 	s.doseRoutes(in)

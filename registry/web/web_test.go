@@ -22,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/internal/databasetest"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -137,6 +138,7 @@ func serve(t *testing.T) *site {
 	s.imports = onboarding.New(st.Onboarding(), s.people, s.doses, coldkeep.RealClock{})
 	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
+		Coverage:  coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.again()
