@@ -11,6 +11,9 @@ import (
 var settled = map[string]string{
 	"adminunit profile":             "as it stands",
 	"adminunit scale":               "the unit of what is typed beside it, which is checked against the profile",
+	"coverage basis":                "by ownership, as MIROW's guide asks; the result says which",
+	"coveragerun by":                "what is looked at of a result",
+	"coveragerun measure":           "what is looked at of a result",
 	"dosenew cvx":                   "as it stands, of a correction",
 	"devices role":                  "vaccine: alarms and holds",
 	"devices site":                  "of a code that is shown for that site",
