@@ -32,6 +32,21 @@ func (s *Service) Account(ctx context.Context, token string) (Principal, error) 
 	return p, s.noteUse(ctx, a)
 }
 
+// AccountRefused enters a sign-in that was refused in the trail of the interface account of
+// that name; when there is none, nothing is to be entered.
+func (s *Service) AccountRefused(ctx context.Context, name, door string) error {
+	a, err := s.store.AccountByName(ctx, name)
+	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.store.Tx(ctx, func(tx Tx) error {
+		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: a.ID, Who: a.Name, What: "account.refused", Subject: "account/" + a.ID, Site: a.Site, Detail: "at " + door})
+	})
+}
+
 // noteUse keeps when an account was last used, to the hour: a program may call every
 // second, and that is no reason to write every second.
 func (s *Service) noteUse(ctx context.Context, a Account) error {
