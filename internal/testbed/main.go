@@ -1,7 +1,7 @@
 // Command testbed runs a command, usually go test, beside the real servers that
 // the tests need: PostgreSQL and InfluxDB, started on free ports with data of
 // their own and stopped at the end. It installs what is missing on a bare Debian
-// machine: PostgreSQL, Mosquitto, Chromium, a mail server, qemu and mtools by the system's packages
+// machine: PostgreSQL, Mosquitto, Chromium, a mail server, qemu, mtools and OpenSSH's client by the system's packages
 // (as root), InfluxDB 1.8 by go install.
 //
 //	go run ./internal/testbed go test ./...
@@ -89,6 +89,7 @@ var packages = map[string]string{
 	"/usr/bin/aiosmtpd":                "python3-aiosmtpd",
 	"/usr/bin/qemu-arm-static":         "qemu-user-static",
 	"/usr/bin/mcopy":                   "mtools",
+	"/usr/bin/sftp":                    "openssh-client",
 }
 
 // npmFolders hold a package-lock.json: the screens' libraries and the accessibility
