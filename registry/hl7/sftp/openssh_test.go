@@ -191,16 +191,23 @@ func TestOpenSSHBreaksOff(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatal("the upload does not come as far")
 			}
+			see, half := w.client("lakeside-ehr"), int64(0)
+			w.eventually("a part of the file in in/", func() bool {
+				info, err := see.Stat("/in/big.hl7")
+				if err == nil {
+					half = info.Size()
+				}
+				return half > 1<<20
+			})
 			c.do(w, g, cmd)
 			if err := cmd.Wait(); err == nil {
 				t.Error("the client was told that it has worked")
 			}
-			// The bytes that came through before are there; how many is the network's to say.
-			see := w.client("lakeside-ehr")
-			w.eventually("half a file in in/", func() bool {
-				info, err := see.Stat("/in/big.hl7")
-				return err == nil && info.Size() > 1<<20 && info.Size() < int64(len(body))
-			})
+			info, err := w.client("lakeside-ehr").Stat("/in/big.hl7")
+			w.must(err)
+			if info.Size() < half || info.Size() >= int64(len(body)) {
+				t.Errorf("%d bytes are there, of %d", info.Size(), len(body))
+			}
 			if got := w.got(); len(got) != 0 {
 				t.Fatalf("half a file counts: %v", got)
 			}
