@@ -30,7 +30,9 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/fhir"
+	"github.com/coldkeep/coldkeep/registry/hl7/door"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -58,6 +60,7 @@ type Config struct {
 	Quality       *quality.Service
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
+	Exchange      *exchange.Service
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -67,6 +70,9 @@ type Config struct {
 	Enrolment *enrolment.Service
 	Review    *review.Service
 	People    People // absent: interface accounts alone may call
+	// Origin is where programs come to, such as "https://coldkeep.example", for the WSDL; ""
+	// takes it from the request.
+	Origin string
 	// Proxies are the addresses, or ranges, of proxies whose word for where a request comes
 	// from is taken.
 	Proxies []string
@@ -84,9 +90,10 @@ const maxWait = 60
 type server struct {
 	Config
 	claims limiter
+	door   *door.Door
 }
 
-// API is the calls as one handler, which answers under /api/ and /fhir/.
+// API is the calls as one handler, which answers under /api/ and /fhir/, at /hl7 and /soap/iis.
 type API struct{ engine *gin.Engine }
 
 // ServeHTTP implements http.Handler.
@@ -158,6 +165,8 @@ func (s *server) engine() *gin.Engine {
 	s.importRoutes(v1)
 	s.oversightRoutes(v1)
 	s.qualityRoutes(v1)
+	s.exchangeRoutes(v1)
+	s.doorRoutes(e)
 
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)

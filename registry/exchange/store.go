@@ -19,8 +19,10 @@ type Filter struct {
 	File    string
 	Outcome Outcome // AA, AE or AR
 	Control string
-	Before  string // only messages before this id, for the next page
-	Limit   int    // at most 200; 0 is 50
+	From    time.Time // only messages from then on
+	To      time.Time // and until before then
+	Before  string    // only messages before this id, for the next page
+	Limit   int       // at most 200; 0 is 50
 }
 
 // Reader reads what is kept. A missing row is ENOTFOUND. Texts are as they were put.

@@ -183,6 +183,15 @@ func (r rows) ExchangeMessages(ctx context.Context, f exchange.Filter) ([]exchan
 			where = append(where, c.test+"$"+strconv.Itoa(len(args)))
 		}
 	}
+	for _, c := range []struct {
+		test string
+		at   time.Time
+	}{{"at >= ", f.From}, {"at < ", f.To}} {
+		if !c.at.IsZero() {
+			args = append(args, database.Millis(c.at))
+			where = append(where, c.test+"$"+strconv.Itoa(len(args)))
+		}
+	}
 	if f.File != "" {
 		where = append(where, "file <> ''") // by its index
 	}

@@ -10,12 +10,9 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/throttle"
 )
-
-// MaxMessage is the bytes of one message that are taken. A child's whole history is some
-// 30 kB.
-const MaxMessage = 1 << 20
 
 // The rate of an account: as many at once, and one every so often after that. A practice
 // sends a few a minute; what is left over at the end of a day comes faster.
@@ -38,17 +35,23 @@ type Accounts interface {
 	AccountRefused(ctx context.Context, name, door string) error
 }
 
+// Senders says what is agreed on with a sender.
+type Senders interface {
+	Sender(ctx context.Context, by auth.Principal, account string) (exchange.Sender, error)
+}
+
 // Door lets senders in.
 type Door struct {
 	accounts  Accounts
+	senders   Senders
 	failures  *throttle.Backoff // by address and name
 	addresses *throttle.Backoff
 	rates     *throttle.Limiter
 }
 
 // New returns a door.
-func New(accounts Accounts) *Door {
-	return &Door{accounts: accounts, failures: throttle.NewBackoff(freeFailures, firstWait, longestWait),
+func New(accounts Accounts, senders Senders) *Door {
+	return &Door{accounts: accounts, senders: senders, failures: throttle.NewBackoff(freeFailures, firstWait, longestWait),
 		addresses: throttle.NewBackoff(freeOfOne, firstWait, longestWait), rates: throttle.New(every, burst)}
 }
 
@@ -103,11 +106,32 @@ func (d *Door) SignIn(ctx context.Context, way, address string, c Credentials, f
 	if err := by.Require(auth.ExchangeRecords, by.Site); err != nil {
 		return auth.Principal{}, err
 	}
-	if facility = strings.TrimSpace(facility); facility != "" && !strings.EqualFold(facility, string(by.Site)) {
-		return auth.Principal{}, coldkeep.Errorf(coldkeep.EFORBIDDEN, "The facility ID is not that of the practice that this account acts for.")
+	if err := d.speaksFor(ctx, by, strings.TrimSpace(facility)); err != nil {
+		return auth.Principal{}, err
 	}
 	if wait := d.rates.Take(by.ID, now); wait > 0 {
 		return auth.Principal{}, tooOften("Messages come too often", wait)
 	}
 	return by, nil
+}
+
+// speaksFor checks a facility ID as the exchange checks MSH-4: when it is agreed on for whom
+// a sender speaks, it has to be one of them.
+func (d *Door) speaksFor(ctx context.Context, by auth.Principal, facility string) error {
+	if facility == "" || strings.EqualFold(facility, string(by.Site)) {
+		return nil
+	}
+	agreed, err := d.senders.Sender(ctx, by, by.ID)
+	if err != nil && coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
+		return err
+	}
+	for _, f := range agreed.Facilities {
+		if strings.EqualFold(strings.TrimSpace(f.Code), facility) {
+			return nil
+		}
+	}
+	if len(agreed.Facilities) == 0 {
+		return nil
+	}
+	return coldkeep.Errorf(coldkeep.EFORBIDDEN, "The facility ID is none that this account may speak for.")
 }

@@ -3,15 +3,17 @@ package door
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 )
 
 // ErrMany is that more than one message came where one is taken.
-var ErrMany = coldkeep.Errorf(coldkeep.EINVALID, "More than one HL7 message was sent. Send one at a time, or a file.")
+var ErrMany = exchange.ErrMany
 
 // ErrNotHL7 is that no message came at all.
 var ErrNotHL7 = coldkeep.Errorf(coldkeep.EINVALID, "This is not an HL7 message: it does not begin with MSH and separators.")
@@ -65,33 +67,32 @@ func separated(line string) bool {
 	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z')
 }
 
-// Decode gives the text of bytes in a character set, by its name in Content-Type; "" takes
-// what the message says in MSH-18, and UTF-8 when that says nothing. EINVALID for bytes
-// that are not in it, with where.
-func Decode(body []byte, charset string) (string, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	if charset == "" {
-		if utf8.Valid(body) {
-			return string(body), nil
-		}
-		if charset = declared(body); charset == "" {
-			return "", coldkeep.Errorf(coldkeep.EINVALID, "Byte %d is not UTF-8, and neither Content-Type nor MSH-18 names another character set.", firstInvalid(body)+1)
-		}
+// Decode gives a message's bytes in UTF-8 when the name of another character set came with
+// them in Content-Type and the message itself (MSH-18) names none. In all other cases they
+// are left as they are: package er7 reads the sets of HL7, and says what it made of bytes
+// that are none of them. EINVALID for a set that is not known.
+func Decode(body []byte, charset string) ([]byte, error) {
+	charset = strings.ToLower(strings.TrimSpace(charset))
+	var set encoding.Encoding
+	switch charset {
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+		return body, nil
+	case "iso-8859-1", "latin1", "windows-1252", "cp1252": // Latin-1 has nothing where Windows has quotes
+		set = charmap.Windows1252
+	case "iso-8859-15", "latin-9":
+		set = charmap.ISO8859_15
+	case "utf-16", "utf-16le":
+		set = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
+	case "utf-16be":
+		set = unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+	default:
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "The character set is not one that is read here: send UTF-8.")
 	}
-	switch strings.ToLower(strings.ReplaceAll(charset, "_", "-")) {
-	case "utf-8", "utf8", "us-ascii", "ascii", "unicode utf-8":
-		if !utf8.Valid(body) {
-			return "", coldkeep.Errorf(coldkeep.EINVALID, "Byte %d is not in the character set that is named (UTF-8).", firstInvalid(body)+1)
-		}
-		return string(body), nil
-	case "iso-8859-1", "latin1", "8859/1":
-		b, err := charmap.ISO8859_1.NewDecoder().Bytes(body)
-		return string(b), coldkeep.Wrap(err, coldkeep.EINVALID, "door.Decode", "The text could not be read as ISO-8859-1.")
-	case "windows-1252", "cp1252":
-		b, err := charmap.Windows1252.NewDecoder().Bytes(body)
-		return string(b), coldkeep.Wrap(err, coldkeep.EINVALID, "door.Decode", "The text could not be read as windows-1252.")
+	if declared(body) != "" {
+		return body, nil
 	}
-	return "", coldkeep.Errorf(coldkeep.EINVALID, "The character set is not one that is read here: send UTF-8, ISO-8859-1 or windows-1252.")
+	out, err := set.NewDecoder().Bytes(body)
+	return out, coldkeep.Wrap(err, coldkeep.EINVALID, "door.Decode", "The text is not in the character set that Content-Type names.")
 }
 
 // declared is what MSH-18 says.
@@ -111,15 +112,4 @@ func declared(body []byte) string {
 	}
 	first, _, _ := bytes.Cut(fields[17], []byte("~"))
 	return strings.TrimSpace(string(first))
-}
-
-func firstInvalid(b []byte) int {
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(b)
 }

@@ -72,21 +72,20 @@ type Exchange interface {
 	Files(ctx context.Context, by auth.Principal, since time.Time) ([]File, error)
 	// Answer writes the answer to a file that has ended.
 	Answer(ctx context.Context, by auth.Principal, id string, to io.Writer) error
-	// Original writes a file as it was sent, for as long as its text is kept.
-	Original(ctx context.Context, by auth.Principal, id string, to io.Writer) error
-	// Removed lists, and Remove notes, answers that the sender has removed.
-	Removed(ctx context.Context, by auth.Principal, since time.Time) (map[string]bool, error)
+	// Remove notes that the sender has removed an answer, and Forget lets go of files that
+	// are older than KeepAnswers.
 	Remove(ctx context.Context, by auth.Principal, id string) error
+	Forget(ctx context.Context) error
 }
 
 // File is a file that was taken.
 type File struct {
-	ID      string
-	Name    string
-	At      time.Time
-	Size    int64      // as it was sent, in bytes
-	EndedAt *time.Time // absent: it is being worked on, and has no answer yet
-	Cleared bool       // its text is kept no more
+	ID       string
+	Name     string
+	Size     int64 // as it was sent, in bytes
+	At       time.Time
+	EndedAt  *time.Time // absent: it is being worked on, and has no answer yet
+	NoAnswer bool       // the sender wants none, or has removed it
 }
 
 // Config is what a server is made of.
@@ -212,7 +211,8 @@ func (s *Server) gone(account string) {
 	}
 }
 
-// tidy removes uploads that broke off long ago, at start and then hourly.
+// tidy removes uploads that broke off long ago and forgets old files, at start and then
+// hourly.
 func (s *Server) tidy(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -220,6 +220,9 @@ func (s *Server) tidy(ctx context.Context) {
 		n, err := s.spool.tidy(time.Now().Add(-KeepPartial))
 		if err != nil {
 			s.Log.Error("sftp: tidying", "err", err)
+		}
+		if err := s.Exchange.Forget(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("sftp: forgetting old files", "err", err)
 		}
 		if n > 0 {
 			s.Log.Info("sftp: uploads that were never ended are removed", "files", n)

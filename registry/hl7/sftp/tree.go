@@ -186,28 +186,21 @@ func (t *tree) removeAnswer(name string) error {
 	return t.client(t.server.Exchange.Remove(t.ctx, by, e.id))
 }
 
-// Fileread implements sftp.FileReader: answers, and what was taken.
+// Fileread implements sftp.FileReader: of answers.
 func (t *tree) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	by, err := t.principal()
 	if err != nil {
 		return nil, err
 	}
 	folder, name := split(r.Filepath)
-	var e entry
-	write := t.server.Exchange.Answer
-	switch {
-	case name == "":
+	if folder != outFolder || name == "" {
+		// What was sent is the sender's: it is listed, and not given back.
+		if _, err := t.stat(folder, name); err != nil {
+			return nil, err
+		}
 		return nil, sftp.ErrSSHFxPermissionDenied
-	case folder == outFolder:
-		e, err = t.answer(by, name)
-	case folder == archiveFolder:
-		e, err = t.archived(by, name)
-		write = t.server.Exchange.Original
-	case folder == inFolder:
-		return nil, sftp.ErrSSHFxPermissionDenied
-	default:
-		err = fs.ErrNotExist
 	}
+	e, err := t.answer(by, name)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +210,7 @@ func (t *tree) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 	f, err := unnamed(t.server.Folder)
 	if err == nil {
-		if err = write(t.ctx, by, e.id, f); err != nil {
+		if err = t.server.Exchange.Answer(t.ctx, by, e.id, f); err != nil {
 			err = errors.Join(err, f.Close())
 		}
 	}
@@ -352,24 +345,19 @@ func (t *tree) pick(by auth.Principal, folder, name string) (entry, error) {
 // name the earliest is called so, and the others by their ids as well: a sender that removes
 // what it has fetched always finds the next under the plain name.
 func (t *tree) entries(by auth.Principal, folder string) (listing, error) {
-	since := time.Now().Add(-KeepAnswers)
-	files, err := t.server.Exchange.Files(t.ctx, by, since)
+	files, err := t.server.Exchange.Files(t.ctx, by, time.Now().Add(-KeepAnswers))
 	if err != nil {
 		return nil, t.client(err)
 	}
-	var removed map[string]bool
 	suffix := ""
 	if folder == outFolder {
 		suffix = answerSuffix
-		if removed, err = t.server.Exchange.Removed(t.ctx, by, since); err != nil {
-			return nil, t.client(err)
-		}
 	}
 	slices.SortStableFunc(files, func(a, b File) int { return a.At.Compare(b.At) })
 	taken := map[string]bool{}
 	var out listing
 	for _, f := range files {
-		if removed[f.ID] || folder == outFolder && f.EndedAt == nil || folder == archiveFolder && f.Cleared {
+		if folder == outFolder && (f.EndedAt == nil || f.NoAnswer) {
 			continue
 		}
 		e := entry{id: f.ID, name: f.Name + suffix, long: f.Name + "." + f.ID + suffix, size: f.Size, at: f.At}

@@ -35,9 +35,7 @@ type office struct {
 	signedIn []string
 	refused  []string
 	files    []taken
-	removed  map[string]bool
 	full     bool // nothing more is taken
-	ended    chan struct{}
 }
 
 type taken struct {
@@ -122,30 +120,18 @@ func answerTo(body []byte) string {
 	return strings.Repeat("MSA|AA|1\r", bytes.Count(body, []byte("MSH|")))
 }
 
-func (o *office) Original(_ context.Context, by auth.Principal, id string, to io.Writer) error {
-	f, err := o.one(by, id)
-	if err == nil {
-		_, err = to.Write(f.body)
-	}
-	return err
-}
-
-func (o *office) Removed(context.Context, auth.Principal, time.Time) (map[string]bool, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	out := map[string]bool{}
-	for id := range o.removed {
-		out[id] = true
-	}
-	return out, nil
-}
-
 func (o *office) Remove(_ context.Context, _ auth.Principal, id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.removed[id] = true
+	for i := range o.files {
+		if o.files[i].ID == id {
+			o.files[i].NoAnswer = true
+		}
+	}
 	return nil
 }
+
+func (o *office) Forget(context.Context) error { return nil }
 
 // got are the names of what an account's files were taken as.
 func (o *office) got() (out []string) {
@@ -192,7 +178,7 @@ func newKey(t *testing.T) key {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{office: &office{keys: map[string]auth.Principal{}, removed: map[string]bool{}}, t: t, folder: t.TempDir(), keys: map[string]key{}}
+	w := &world{office: &office{keys: map[string]auth.Principal{}}, t: t, folder: t.TempDir(), keys: map[string]key{}}
 	for _, name := range []string{"lakeside-ehr", "northgate-ehr", "collector"} {
 		k := newKey(t)
 		w.keys[name] = k
