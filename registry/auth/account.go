@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/subtle"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,18 +33,52 @@ func (s *Service) Account(ctx context.Context, token string) (Principal, error) 
 	return p, s.noteUse(ctx, a)
 }
 
+// AccountByKey returns whoever a key belongs to that comes by SFTP under a login, by its
+// fingerprint as ssh-keygen shows it. EUNAUTHORIZED when it is nobody's, another's, or the
+// account is revoked.
+func (s *Service) AccountByKey(ctx context.Context, login, fingerprint string) (Principal, error) {
+	unknown := coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "the key is not known")
+	a, err := s.store.AccountByKey(ctx, fingerprint)
+	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND || err == nil && (a.Revoked || login != a.Login() && login != a.Name) {
+		return Principal{}, unknown
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	p := Principal{ID: a.ID, Name: a.Name, Scopes: a.Scopes, Site: a.Site}
+	if p.Lapsed, err = s.lapsed(ctx, a.Site); err != nil {
+		return Principal{}, err
+	}
+	return p, s.noteUse(ctx, a)
+}
+
+// AccountSignedIn enters that a program has come in by a way on which it stays, such as
+// SFTP. Calls that show a token each time are not entered: what they do is.
+func (s *Service) AccountSignedIn(ctx context.Context, by Principal, way string) error {
+	return s.store.Tx(ctx, func(tx Tx) error {
+		return tx.Audit(ctx, s.entry(by, "account.sign-in", "account/"+by.ID, by.Site, "by "+way))
+	})
+}
+
 // AccountRefused enters a sign-in that was refused in the trail of the interface account of
-// that name; when there is none, nothing is to be entered.
-func (s *Service) AccountRefused(ctx context.Context, name, door string) error {
+// that name or login; when there is none, nothing is to be entered.
+func (s *Service) AccountRefused(ctx context.Context, name, way string) error {
 	a, err := s.store.AccountByName(ctx, name)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
-		return nil
+		var all []Account
+		if all, err = s.store.Accounts(ctx, ""); err == nil {
+			i := slices.IndexFunc(all, func(a Account) bool { return a.Login() == name })
+			if i < 0 {
+				return nil
+			}
+			a = all[i]
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return s.store.Tx(ctx, func(tx Tx) error {
-		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: a.ID, Who: a.Name, What: "account.refused", Subject: "account/" + a.ID, Site: a.Site, Detail: "at " + door})
+		return tx.Audit(ctx, audit.Entry{At: s.clock.Now(), WhoID: a.ID, Who: a.Name, What: "account.refused", Subject: "account/" + a.ID, Site: a.Site, Detail: "by " + way})
 	})
 }
 

@@ -61,6 +61,24 @@ type Account struct {
 	UsedAt      *time.Time // to the hour; absent: never
 }
 
+// Login is the name by which the account comes by SFTP: its own in small letters and digits,
+// with a - for what stands between. Which account it is, the key decides.
+func (a Account) Login() string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(a.Name) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	if s := strings.Trim(b.String(), "-"); s != "" {
+		return s
+	}
+	return "account"
+}
+
 // Reader reads what is kept of people, accounts and devices. A missing row is
 // ENOTFOUND.
 type Reader interface {
@@ -73,6 +91,7 @@ type Reader interface {
 	AccountByID(ctx context.Context, id string) (Account, error)
 	Accounts(ctx context.Context, site coldkeep.SiteID) ([]Account, error)
 	AccountKeys(ctx context.Context, account string) ([]AccountKey, error)
+	AccountByKey(ctx context.Context, fingerprint string) (Account, error)
 	Memberships(ctx context.Context, person string) ([]Membership, error) // by site
 	EnrolledUntil(ctx context.Context, site coldkeep.SiteID) (*time.Time, error)
 	Standing(ctx context.Context, signIn string) (Standing, error)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rsa"
 	"slices"
 	"strings"
 	"time"
@@ -138,10 +139,23 @@ func (s *Service) AddAccountKey(ctx context.Context, by Principal, id, line stri
 	default:
 		return coldkeep.Errorf(coldkeep.EINVALID, "Public key: %s is not taken; use ssh-ed25519, ecdsa or rsa.", key.Type())
 	}
+	if weak(key) {
+		return coldkeep.Errorf(coldkeep.EINVALID, "Public key: an rsa key of less than 2048 bits is too weak; use ssh-ed25519.")
+	}
 	return s.changeAccount(ctx, by, id, "account.key", func(tx Tx, a *Account) error {
 		return tx.InsertAccountKey(ctx, AccountKey{Account: a.ID, Fingerprint: ssh.FingerprintSHA256(key),
 			PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), AddedBy: by.Name, AddedAt: s.clock.Now()})
 	})
+}
+
+// weak reports whether a key can be broken: RSA below 2048 bits (NIST SP 800-131A).
+func weak(key ssh.PublicKey) bool {
+	c, ok := key.(ssh.CryptoPublicKey)
+	if !ok {
+		return false
+	}
+	r, ok := c.CryptoPublicKey().(*rsa.PublicKey)
+	return ok && r.N.BitLen() < 2048
 }
 
 // RemoveAccountKey takes a key away. Errors as RevokeAccount.

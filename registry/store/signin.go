@@ -27,6 +27,10 @@ func (r rows) AccountKeys(ctx context.Context, id string) ([]auth.AccountKey, er
 	}, `SELECT account, fingerprint, public_key, added_by, added_at FROM account_keys WHERE account = $1 ORDER BY added_at, fingerprint`, id)
 }
 
+func (r rows) AccountByKey(ctx context.Context, fingerprint string) (auth.Account, error) {
+	return one(ctx, r.q, account, "There is no such key.", `SELECT `+accountColumns+` FROM accounts WHERE id = (SELECT account FROM account_keys WHERE fingerprint = $1)`, fingerprint)
+}
+
 func (t *tx) InsertAccountKey(ctx context.Context, k auth.AccountKey) error {
 	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "This key is known already. Each account has keys of its own."),
 		`INSERT INTO account_keys (fingerprint, account, public_key, added_by, added_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (fingerprint) DO NOTHING`,
