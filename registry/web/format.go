@@ -58,6 +58,8 @@ func functions(static *assets) template.FuncMap {
 		"joined":       joinedWords,
 		"join":         strings.Join,
 		"calendar":     calendar,
+		"errorCode":    errorCode,
+		"errorDetail":  errorDetail,
 		"tail":         func(id string) string { return id[max(0, len(id)-6):] },
 		"next":         func(n int64) int64 { return n + 1 },
 		"qrbox":        func(n int) int { return n + 8 }, // with a quiet zone of four squares around (ISO/IEC 18004)

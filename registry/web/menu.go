@@ -41,6 +41,11 @@ var menuSections = []menuSection{
 	{"Alerts", []menuTab{{"Alerts", "/alerts", "alerts", []auth.Permission{auth.View}, ""}}},
 	{"Lots", []menuTab{{"Lots", "/lots", "lots", []auth.Permission{auth.View}, ""}}},
 	{"Devices", []menuTab{{"Devices", "/devices", "devices", []auth.Permission{auth.View}, ""}}},
+	{"Exchange", []menuTab{
+		{"Messages", "/exchange", "exchange", []auth.Permission{auth.ReadExchange}, ""},
+		{"Files", "/exchange/files", "exchange", []auth.Permission{auth.ReadExchange}, ""},
+		{"Senders", "/exchange/senders", "exchange", []auth.Permission{auth.ReadExchange}, ""},
+	}},
 	{"Reports", []menuTab{
 		{"Quality", "/quality", "quality", []auth.Permission{auth.ReadQuality}, ""},
 		{"De-identified", "/deidentified", "deidentified", []auth.Permission{auth.ReadDeidentified}, ""},

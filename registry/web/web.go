@@ -21,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -62,6 +63,7 @@ type Config struct {
 	Immunizations  *immunization.Service
 	Schedules      *schedules.Service
 	Onboarding     *onboarding.Service
+	Exchange       *exchange.Service
 	Quality        *quality.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
@@ -245,6 +247,8 @@ func (s *server) engine() *gin.Engine {
 	s.doseRoutes(in)
 	s.scheduleRoutes(in)
 	s.importRoutes(in)
+	s.exchangeRoutes(in)
+	e.POST("/exchange/files", s.signedIn, s.atMost(exchange.MaxFile+(1<<20)), s.sendExchangeFile)
 	e.POST("/import", s.signedIn, s.atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
 	e.POST("/admin/schedules", s.signedIn, s.atMost(maxRelease), s.loadSchedule)
 	return e
