@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
@@ -20,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/hl7"
+	"github.com/coldkeep/coldkeep/registry/hl7/sftp"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -177,7 +180,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
 		Searches: searches,
-		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -186,11 +189,13 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
-		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies})
+	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Exchange: r.records, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+		Enrolment: r.enrol, Review: look, People: screens, Origin: c.Origin, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)
 	mux.Handle("/fhir/", calls)
+	mux.Handle("/hl7", calls)
+	mux.Handle("/soap/iis", calls)
 	mux.Handle("/", screens)
 	r.handler, r.routes = mux, append(screens.Routes(), calls.Routes()...)
 
@@ -270,7 +275,13 @@ func (r *Registry) sweep(ctx context.Context) {
 	}
 }
 
-// Handler serves the screens at / and the API under /api/ and /fhir/. Calls of the collector's
+// SFTP is the intake of HL7 files over SFTP, to be served by the caller. Uploads that have
+// not ended are kept in folder. EINVALID without a host key.
+func (r *Registry) SFTP(folder string, hostKeys []ssh.Signer) (*sftp.Server, error) {
+	return sftp.New(sftp.Config{Folder: folder, HostKeys: hostKeys, Accounts: r.auth, Exchange: sftp.NewIntake(r.records, r.store.SFTP()), Log: r.log})
+}
+
+// Handler serves the screens at /, the API under /api/ and /fhir/, and HL7 at /hl7 and /soap/iis. Calls of the collector's
 // read API that share the listener are to be registered as longer patterns of the
 // same mux this handler is registered on with "/".
 func (r *Registry) Handler() http.Handler { return r.handler }

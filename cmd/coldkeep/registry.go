@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/coldkeep/coldkeep"
 	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
 	"github.com/coldkeep/coldkeep/gateway/api"
@@ -25,6 +27,8 @@ type registryCmd struct {
 	DeviceBroker       string   `help:"Broker address that devices are told when they are let in." env:"COLDKEEP_DEVICE_BROKER"`
 	SecureCookies      bool     `help:"Mark cookies Secure: set it where people come by HTTPS." env:"COLDKEEP_SECURE_COOKIES"`
 	TrustedOrigin      []string `help:"Further origin whose pages may post forms, such as https://coldkeep.clinic.example." env:"COLDKEEP_TRUSTED_ORIGINS"`
+	SFTP               string   `help:"Address of the HL7 intake over SFTP; empty serves none." name:"sftp" env:"COLDKEEP_SFTP"`
+	sftpFlags          `embed:""`
 	signInFlags        `embed:""`
 	codesFlags         `embed:""`
 
@@ -94,10 +98,18 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		}
 		printPeople(std.err, people)
 	}
+	files, err := cmd.open(cmd.SFTP, cmd.Data, r, std.err)
+	if err != nil {
+		return err
+	}
+	files.announce(std.err)
 	srv := newServer(log)
 	srv.checks = []check{{name: "registry database", ask: r.Ready}}
 	srv.mux.Handle("/", r.Handler())
-	return ended(ctx, srv.run(ctx, cmd.HTTP))
+	g, run := errgroup.WithContext(ctx)
+	g.Go(func() error { return files.run(run) })
+	g.Go(func() error { return srv.run(run, cmd.HTTP) })
+	return ended(ctx, g.Wait())
 }
 
 func printPeople(w io.Writer, people []registry.DemoPerson) {

@@ -24,7 +24,7 @@ type upCmd struct {
 	Data  string  `help:"Folder for all data (default coldkeep-data; a demo without it leaves nothing behind)." placeholder:"DIR" env:"COLDKEEP_DATA"`
 	HTTP  string  `help:"Address of the screens and the API." default:"127.0.0.1:8080" name:"http" env:"COLDKEEP_HTTP"`
 	MQTT  string  `help:"Address of the embedded broker." default:"127.0.0.1:1883" name:"mqtt" env:"COLDKEEP_MQTT"`
-	SFTP  string  `help:"Address of the HL7 intake over SFTP; this version has none and says so." default:"127.0.0.1:2022" name:"sftp" env:"COLDKEEP_SFTP"`
+	SFTP  string  `help:"Address of the HL7 intake over SFTP; empty serves none." default:"127.0.0.1:2022" name:"sftp" env:"COLDKEEP_SFTP"`
 
 	CollectorDatabase string `help:"PostgreSQL URL for the collector's book, in place of SQLite." env:"COLDKEEP_COLLECTOR_DATABASE"`
 	RegistryDatabase  string `help:"PostgreSQL URL for the registry, in place of SQLite." env:"COLDKEEP_REGISTRY_DATABASE"`
@@ -34,6 +34,7 @@ type upCmd struct {
 
 	DeviceBroker string `help:"Broker address that devices are told when they are let in; by default the one here." env:"COLDKEEP_DEVICE_BROKER"`
 
+	sftpFlags    `embed:""`
 	signInFlags  `embed:""`
 	codesFlags   `embed:""`
 	mqttTLSFlags `embed:""`
@@ -142,8 +143,13 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		srv.mux.Handle(path, h)
 	}
 
+	files, err := cmd.open(cmd.SFTP, data, reg, std.err)
+	if err != nil {
+		return err
+	}
 	g, run := errgroup.WithContext(ctx)
 	g.Go(func() error { return srv.serve(run, ln) })
+	g.Go(func() error { return files.run(run) })
 	g.Go(func() error { return col.Run(run) })
 	var people []registry.DemoPerson
 	if cmd.Demo {
@@ -152,7 +158,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 			return ended(ctx, g.Wait())
 		}
 	}
-	cmd.announce(std, url, mqtt, data, people)
+	cmd.announce(std, url, mqtt, data, people, files)
 	return ended(ctx, g.Wait())
 }
 
@@ -277,11 +283,9 @@ func (d registryDevices) CheckDevice(username, password string) (coldkeep.SiteID
 }
 
 // announce tells people where to go, and a program that reads stdout the same.
-func (cmd *upCmd) announce(std streams, url, mqtt, data string, people []registry.DemoPerson) {
+func (cmd *upCmd) announce(std streams, url, mqtt, data string, people []registry.DemoPerson, files *intake) {
 	fmt.Fprintf(std.err, "\nColdkeep is up: %s\nMQTT broker: %s\nData: %s\n", url, mqtt, data)
-	if cmd.SFTP != "127.0.0.1:2022" {
-		fmt.Fprintln(std.err, "SFTP intake: not in this version; nothing listens on", cmd.SFTP)
-	}
+	files.announce(std.err)
 	if cmd.Demo {
 		printPeople(std.err, people)
 		fmt.Fprintf(std.err, "The demo's clock runs %g times as fast as yours. In a few seconds Refrigerator 2 at Lakeside\nwarms up; half a minute later its alert is on screen and its lots are on hold.\n\n", cmd.speed())
@@ -303,9 +307,10 @@ func (cmd *upCmd) announce(std streams, url, mqtt, data string, people []registr
 		Event  string   `json:"event"`
 		HTTP   string   `json:"http"`
 		MQTT   string   `json:"mqtt"`
+		SFTP   string   `json:"sftp,omitempty"`
 		Data   string   `json:"data"`
 		People []person `json:"people,omitempty"`
-	}{Event: "ready", HTTP: url, MQTT: mqtt, Data: data}
+	}{Event: "ready", HTTP: url, MQTT: mqtt, SFTP: files.address(), Data: data}
 	for _, p := range people {
 		ready.People = append(ready.People, person{p.Name, p.Username, p.Password, p.Role})
 	}
