@@ -338,7 +338,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Clock: r.clock}, secrets, phone)
+	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Exchange: r.records, Clock: r.clock}, secrets, phone)
 	if err != nil {
 		return nil, err
 	}
@@ -349,6 +349,12 @@ func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, p
 
 // DemoPhonePath is the path of FurnishDemo's phone.
 const DemoPhonePath = demo.PhonePath
+
+// DemoSender and DemoSenderToken are the demo's EHR, which may send HL7.
+const (
+	DemoSender      = demo.SenderName
+	DemoSenderToken = demo.SenderToken
+)
 
 // DemoDevices lists the devices of the demo as "site/agent", for which FurnishDemo
 // wants secrets.

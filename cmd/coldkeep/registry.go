@@ -98,7 +98,7 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 		}
 		printPeople(std.err, people)
 	}
-	files, err := cmd.open(cmd.SFTP, cmd.Data, r, std.err)
+	files, err := cmd.openSFTP(cmd.SFTP, cmd.Data, r, std.err)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func printPeople(w io.Writer, people []registry.DemoPerson) {
 	for _, p := range people {
 		fmt.Fprintf(w, "  %-22s password %-22s %s, %s\n", p.Username, p.Password, p.Name, p.Role)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "An EHR sends HL7 as %q with the token %s.\n\n", registry.DemoSender, registry.DemoSenderToken)
 }
 
 // deviceSecrets reads the passwords of the demo's devices from dir, one file a

@@ -31,10 +31,10 @@ type intake struct {
 	keys   []ssh.Signer
 }
 
-// open listens on addr; "" gives none. Folder is where uploads that have not ended are kept,
+// openSFTP listens on addr; "" gives none. Folder is where uploads that have not ended are kept,
 // and the host key when none is given. When the address is up's own and taken, as by another
 // demo, there is no intake, and people are told.
-func (f *sftpFlags) open(addr, data string, reg *registry.Registry, say io.Writer) (*intake, error) {
+func (f *sftpFlags) openSFTP(addr, data string, reg *registry.Registry, say io.Writer) (*intake, error) {
 	if addr == "" {
 		return nil, nil
 	}

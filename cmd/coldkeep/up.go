@@ -143,7 +143,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		srv.mux.Handle(path, h)
 	}
 
-	files, err := cmd.open(cmd.SFTP, data, reg, std.err)
+	files, err := cmd.openSFTP(cmd.SFTP, data, reg, std.err)
 	if err != nil {
 		return err
 	}

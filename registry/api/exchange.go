@@ -274,6 +274,7 @@ type findingNumbers struct {
 	Code     string `json:"code"`
 	Detail   string `json:"detail,omitempty"`
 	Place    string `json:"place,omitempty"`
+	Rule     string `json:"rule,omitempty"`
 	N        int    `json:"n"`
 }
 
@@ -304,7 +305,7 @@ func (s *server) exchangeReports(c *gin.Context) (any, error) {
 	for _, r := range all {
 		x := reportJSON{r.Account, r.Name, r.Site, r.Figures, []findingNumbers{}, r.Last}
 		for _, f := range r.Findings {
-			x.Findings = append(x.Findings, findingNumbers(f))
+			x.Findings = append(x.Findings, findingNumbers{f.Severity, f.Code, f.Detail, f.Place, f.Rule, f.N})
 		}
 		out = append(out, x)
 	}

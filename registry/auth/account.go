@@ -105,6 +105,11 @@ func (s *Service) lapsed(ctx context.Context, site coldkeep.SiteID) (bool, error
 // EnsureAccount makes the interface account of that name, or gives it this token
 // and these scopes when it exists. A token shorter than 16 characters is EINVALID.
 func (s *Service) EnsureAccount(ctx context.Context, name, token string, scopes ...string) error {
+	return s.EnsureSiteAccount(ctx, name, token, "", scopes...)
+}
+
+// EnsureSiteAccount is EnsureAccount of an account that acts for one site.
+func (s *Service) EnsureSiteAccount(ctx context.Context, name, token string, site coldkeep.SiteID, scopes ...string) error {
 	if len(token) < 16 || len(token) > 512 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "token of interface account %q: want 16 to 512 characters", name)
 	}
@@ -116,15 +121,15 @@ func (s *Service) EnsureAccount(ctx context.Context, name, token string, scopes 
 			a = Account{ID: ulid.Make().String(), Name: name, CreatedAt: now}
 		case err != nil:
 			return err
-		case a.TokenSHA256 == SHA256(token) && strings.Join(a.Scopes, " ") == strings.Join(scopes, " ") && !a.Revoked:
+		case a.TokenSHA256 == SHA256(token) && strings.Join(a.Scopes, " ") == strings.Join(scopes, " ") && a.Site == site && !a.Revoked:
 			return nil
 		}
-		a.TokenSHA256, a.Scopes, a.Revoked = SHA256(token), scopes, false
+		a.TokenSHA256, a.Scopes, a.Site, a.Revoked = SHA256(token), scopes, site, false
 		if err := tx.PutAccount(ctx, a); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, audit.Entry{At: now, WhoID: "system", Who: "Start-up", What: "account.set",
-			Subject: "account/" + a.ID, Detail: name + " with scopes " + strings.Join(scopes, " ")})
+			Subject: "account/" + a.ID, Site: site, Detail: name + " with scopes " + strings.Join(scopes, " ")})
 	})
 }
 

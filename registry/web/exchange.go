@@ -14,6 +14,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/hl7/sample"
 )
 
 // exchangeRoutes are what came in from EHRs and what became of it: read-exchange; files are
@@ -23,6 +24,7 @@ func (s *server) exchangeRoutes(in *gin.RouterGroup) {
 	in.GET("/exchange", s.exchangeMonitor)
 	in.GET("/exchange/messages/:id", s.exchangeMessage)
 	in.GET("/exchange/files", s.exchangeFiles)
+	in.GET("/exchange/sample.hl7", s.exchangeSample)
 	in.GET("/exchange/files/:id", s.exchangeFile)
 	in.GET("/exchange/files/:id/answers", s.exchangeAnswers)
 	in.GET("/exchange/senders", s.exchangeSenders)
@@ -185,6 +187,17 @@ func (s *server) exchangeFiles(c *gin.Context) {
 		p.Files = append(p.Files, fileLine{f, doorWords(f.Door)})
 	}
 	s.render(c, http.StatusOK, "exchangefiles", &page{Title: "Files of messages", Nav: "exchange", Path: "/exchange/files", Data: p})
+}
+
+// exchangeSample is a file of messages about invented people, to try the page with.
+func (s *server) exchangeSample(c *gin.Context) {
+	who := principal(c)
+	if err := who.Require(auth.ImportPatients, who.Site); err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.Header("Content-Disposition", `attachment; filename="sample.hl7"`)
+	c.Data(http.StatusOK, "application/hl7-v2; charset=utf-8", sample.File(s.Clock.Now(), string(who.Site)))
 }
 
 // sendExchangeFile streams the file into the queue: no second copy of it is kept, not even
