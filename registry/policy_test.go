@@ -39,6 +39,17 @@ const (
 
 // calls are the routes that need more than an empty form to be asked properly.
 var calls = map[string]call{
+	"POST /soap/iis":                                {body: `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><submitSingleMessage xmlns="urn:cdc:iisb:2011"><hl7Message>none</hl7Message></submitSingleMessage></e:Body></e:Envelope>`},
+	"GET /soap/iis":                                 {query: `wsdl`},
+	"GET /exchange":                                 {shows: `{message}`},
+	"GET /exchange/files":                           {shows: `{file}`},
+	"GET /exchange/senders":                         {shows: `Victim EHR of {site}`},
+	"POST /exchange/senders/:id":                    {body: `answers=none`},
+	"GET /api/v1/exchange/messages":                 {shows: `{message}`},
+	"GET /api/v1/exchange/files":                    {shows: `{file}`},
+	"GET /api/v1/exchange/senders":                  {shows: `Victim EHR of {site}`},
+	"GET /api/v1/exchange/reports":                  {shows: `Victim EHR of {site}`},
+	"POST /api/v1/exchange/senders/:id":             {body: `{"answers":"none"}`},
 	"POST /api/v1/imports":                          {body: `x`},
 	"GET /api/v1/imports":                           {shows: `{import}`},
 	"POST /api/v1/patients/:id/reactions":           {body: `{"doses":["{none}"],"event":"Fever"}`},
@@ -187,6 +198,7 @@ func template(path string) string {
 		{"/proposals/", "proposal"}, {"/admin/people/", "person"}, {"/api/v1/people/", "person"}, {"/admin/interfaces/", "account"}, {"/api/v1/interface-accounts/", "account"},
 		{"/enrolments/", "application"}, {"/api/v1/applications/", "application"}, {"/import/", "import"}, {"/api/v1/contexts/", "context"}, {"/patients/", "patient"}, {"/api/v1/patients/", "patient"},
 		{"/audit/patients/", "patient"}, {"/api/v1/audit/patients/", "patient"}, {"/api/v1/doses/", "dose"}, {"/api/v1/facts/", "fact"}, {"/api/v1/exemptions/", "exemption"}, {"/api/v1/reactions/", "reaction"}, {"/api/v1/lots/", "lot"}, {"/api/v1/imports/", "import"},
+		{"/exchange/messages/", "message"}, {"/exchange/files/", "file"}, {"/exchange/senders/", "account"}, {"/api/v1/exchange/messages/", "message"}, {"/api/v1/exchange/files/", "file"}, {"/api/v1/exchange/senders/", "account"},
 		{"/fhir/Patient/", "patient"}, {"/fhir/Immunization/", "dose"}, {"/fhir/ImmunizationRecommendation/", "patient"}} {
 		if strings.HasPrefix(path, p[0]) {
 			of = p[1]
@@ -289,7 +301,7 @@ func (w *world) try(v *visitor, r *row, i int) string {
 	}
 	out := w.judge(v, r, o, got)
 	where := fmt.Sprintf("%s for %s, %s", r.key, v.name, situations[i].name)
-	if got.status >= 500 && got.status != 503 {
+	if got.status >= 500 && got.status != 503 && r.path != "/soap/iis" { // where every fault has 500
 		t.Errorf("%s: %d %s", where, got.status, got.body)
 	}
 	w.leaks(where, v, r, out, got)
@@ -306,7 +318,7 @@ func (w *world) judge(v *visitor, r *row, o things, got reply) string {
 			return refused
 		}
 		return allowed
-	case got.status == 401 || r.method == "GET" && got.status == 303 && strings.HasPrefix(got.location, "/signin"):
+	case strings.Contains(got.body, "<SecurityFault "), got.status == 401 || r.method == "GET" && got.status == 303 && strings.HasPrefix(got.location, "/signin"):
 		return refused
 	case got.status == 403 && strings.Contains(got.body, "This record is locked"):
 		return locked

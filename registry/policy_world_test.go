@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -157,6 +158,16 @@ func (s *services) furnish() {
 		in, err := s.imports.Upload(ctx, at(auth.PracticeManager, site), strings.NewReader("family_name,given_name,birth_date,sex\nOkafor,Ada,2025-01-1"+string(rune('5'+i))+",F\n"))
 		s.must(err)
 		o["import"] = in.ID
+		o["message"], o["file"] = ulid.Make().String(), ulid.Make().String()
+		s.must(s.store.Exchange().Tx(ctx, func(tx exchange.Tx) error {
+			now := time.Now()
+			f := exchange.File{ID: o["file"], Account: account.ID, Who: account.Name, Site: site, Door: exchange.SFTP, Name: "monday.hl7", SHA256: o["file"], State: exchange.Done, Total: 1, Answers: exchange.Always, At: now, Ended: &now}
+			if err := tx.InsertExchangeFile(ctx, f); err != nil {
+				return err
+			}
+			return tx.InsertExchangeMessage(ctx, exchange.Message{ID: o["message"], Door: exchange.SFTP, Account: account.ID, Who: account.Name, Site: site, File: f.ID, Seq: 1, Control: "1", Type: "VXU^V04", Version: "2.5.1", SHA256: o["message"], At: now,
+				Outcome: exchange.Erred, Text: []byte("MSH|"), Answer: []byte("MSH|")})
+		}))
 		soon := time.Now().Add(20 * 24 * time.Hour)
 		s.must(s.enrol.SetEnd(ctx, admin, site, &soon))
 		a, err := s.enrol.Renew(ctx, at(auth.PracticeManager, site), site, enrolment.Form{Kind: "provider", Organization: "Org of " + id, Site: "Clinic " + id, Street: "1 Way", City: "Cairo", State: "IL", ZIP: "62914",
@@ -289,6 +300,9 @@ func (v *visitor) do(t *testing.T, method, path, body string, header ...string) 
 			r.Header.Set("Content-Type", "application/json")
 			r.Header.Set("Idempotency-Key", ulid.Make().String())
 		}
+	}
+	if path == "/soap/iis" {
+		r.Header.Set("Content-Type", "application/soap+xml")
 	}
 	if v.token != "" {
 		r.Header.Set("Authorization", "Bearer "+v.token)

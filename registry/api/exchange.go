@@ -169,7 +169,11 @@ func (s *server) sendExchangeFile(c *gin.Context) {
 	if by.Role == "" {
 		perm = auth.ExchangeRecords
 	}
-	if err := by.Require(perm, by.Site); err != nil {
+	err := by.Require(perm, by.Site)
+	if err == nil && by.Site == "" {
+		err = coldkeep.Errorf(coldkeep.EFORBIDDEN, "a file is sent by a program, or somebody, of the practice whose records they are")
+	}
+	if err != nil {
 		s.problem(c, err)
 		return
 	}

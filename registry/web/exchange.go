@@ -182,17 +182,28 @@ func (s *server) exchangeFiles(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	p := filesPage{May: who.Site != "" && who.May(auth.ImportPatients, who.Site), Most: exchange.MaxFile >> 20}
+	p := filesPage{May: mayUpload(who) == nil, Most: exchange.MaxFile >> 20}
 	for _, f := range all {
 		p.Files = append(p.Files, fileLine{f, doorWords(f.Door)})
 	}
 	s.render(c, http.StatusOK, "exchangefiles", &page{Title: "Files of messages", Nav: "exchange", Path: "/exchange/files", Data: p})
 }
 
+// mayUpload asks for somebody of a practice who may take over its records.
+func mayUpload(who auth.Principal) error {
+	if err := who.Require(auth.ImportPatients, who.Site); err != nil {
+		return err
+	}
+	if who.Site == "" {
+		return coldkeep.Errorf(coldkeep.EFORBIDDEN, "A file is sent by somebody of the practice whose records they are.")
+	}
+	return nil
+}
+
 // exchangeSample is a file of messages about invented people, to try the page with.
 func (s *server) exchangeSample(c *gin.Context) {
 	who := principal(c)
-	if err := who.Require(auth.ImportPatients, who.Site); err != nil {
+	if err := mayUpload(who); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -204,7 +215,7 @@ func (s *server) exchangeSample(c *gin.Context) {
 // on the way.
 func (s *server) sendExchangeFile(c *gin.Context) {
 	who := principal(c)
-	if err := who.Require(auth.ImportPatients, who.Site); err != nil { // of who may not, not even the file is read
+	if err := mayUpload(who); err != nil { // of who may not, not even the file is read
 		s.fail(c, err)
 		return
 	}

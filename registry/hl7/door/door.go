@@ -85,6 +85,9 @@ func (d *Door) SignIn(ctx context.Context, way, address string, c Credentials, f
 	if wait := max(d.failures.Wait(key, now), d.addresses.Wait(address, now)); wait > 0 {
 		return auth.Principal{}, tooOften("Too many failed sign-ins", wait)
 	}
+	if c.Token == "" { // it is no guess
+		return auth.Principal{}, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "The account or its token is missing or not known.")
+	}
 	by, err := d.accounts.Account(ctx, c.Token)
 	if err == nil && c.Name != "" && by.Name != c.Name {
 		by, err = auth.Principal{}, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "The account or its token is not known.")
