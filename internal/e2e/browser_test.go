@@ -31,7 +31,7 @@ type demo struct {
 
 func startDemo(t *testing.T, args ...string) demo {
 	t.Helper()
-	p := newProcess(t, "demo", append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", freeAddr(t), "--mqtt", freeAddr(t)}, args...)...)
+	p := newProcess(t, "demo", append([]string{filepath.Join(bin, "coldkeep"), "up", "--demo", "--data", t.TempDir(), "--http", freeAddr(t), "--mqtt", freeAddr(t), "--sftp", freeAddr(t)}, args...)...)
 	p.start()
 	var line string
 	eventually(t, time.Minute, "the demo is up", func() error {
