@@ -91,6 +91,8 @@ type server struct {
 	Config
 	claims limiter
 	door   *door.Door
+	// crossed bounds what of requests that other sites' pages have sent goes in the trail.
+	crossed *throttle.Limiter
 }
 
 // API is the calls as one handler, which answers under /api/ and /fhir/, at /hl7 and /soap/iis.

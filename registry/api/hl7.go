@@ -20,12 +20,13 @@ import (
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/hl7/door"
 	"github.com/coldkeep/coldkeep/registry/hl7/soap"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // doorRoutes are the ways in for single HL7 messages: exchange-records of an interface
 // account. People's sessions open nothing here.
 func (s *server) doorRoutes(e *gin.Engine) {
-	s.door = door.New(s.Auth, s.Exchange)
+	s.door, s.crossed = door.New(s.Auth, s.Exchange), throttle.New(10*time.Second, 20)
 	in := e.Group("/", s.atDoor)
 	in.POST("/hl7", s.hl7)
 	in.POST("/soap/iis", s.soapCall)
@@ -42,6 +43,12 @@ func (s *server) atDoor(c *gin.Context) {
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Request = c.Request.WithContext(audit.WithOrigin(c.Request.Context(), audit.Origin{Address: c.ClientIP(), Agent: audit.AgentClass(c.GetHeader("User-Agent"))}))
 	if err := http.NewCrossOriginProtection().Check(c.Request); err != nil {
+		why := "sent by a page of another site: " + c.Request.Method + " " + c.FullPath()
+		if s.crossed.Take(c.ClientIP(), time.Now()) > 0 {
+			s.Log.Warn("requests are refused", "why", why)
+		} else if err := s.Auth.RefusedRequest(context.WithoutCancel(c.Request.Context()), auth.Principal{}, why); err != nil {
+			s.Log.Error("a refused request is not in the trail", "why", why, "err", err)
+		}
 		s.refuse(c, coldkeep.Errorf(coldkeep.EFORBIDDEN, "This request was sent by a page of another site."))
 		return
 	}
