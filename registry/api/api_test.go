@@ -21,6 +21,8 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -99,7 +101,7 @@ func serve(t testing.TB, where string) *client {
 	}
 	doses := immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
 	c.imports = onboarding.New(st.Onboarding(), c.people, doses, coldkeep.RealClock{})
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), Exchange: exchange.New(st.Exchange(), hl7.New(c.people, doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
