@@ -102,6 +102,13 @@ const (
 	ExchangeRecords   Permission = "exchange-records"   // submit and query records as a program
 )
 
+// The permissions over reminders and recalls. They open no record that is not open anyway; a list
+// has what its notice needs, and everybody on it is in the audit trail.
+const (
+	RecallPatients Permission = "recall-patients" // runs, notices and texts; recalls after a break of the cold chain
+	CallPatients   Permission = "call-patients"   // the list of whom to call, what came of it, agreements to messages
+)
+
 // The permissions over people, practices and the programme.
 const (
 	ManagePeople    Permission = "manage-people"    // accounts of people
@@ -115,16 +122,19 @@ const (
 var grants = map[Role][]Permission{
 	StateAdmin: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules,
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality,
+		RecallPatients, CallPatients,
 		ManagePeople, ManageProgramme, ApplyForSite, ApproveSites, ReadTrail, ReadAudit},
 	StateEpi:       {ReadDeidentified, ReadQuality},
 	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites},
 	Auditor:        {ReadTrail, ReadAudit},
 	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext,
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality,
+		RecallPatients, CallPatients,
 		ManagePeople, ApplyForSite, ReadTrail},
 	Nurse: {View, Acknowledge, ManageStock, NoteContext,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass},
-	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass,
+		RecallPatients, CallPatients},
+	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients, CallPatients},
 	ViewOnly:  {View, SearchPatients, ViewPatients},
 	School:    {SearchPatients, ViewSubset, RecordExemptions, ApplyForSite}, // a school enrols again every year, and has no other role
 	system:    {View, ManageStock, ManageUnits, NoteContext, SearchPatients, ViewPatients, EditPatients, LockPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},

@@ -94,7 +94,7 @@ CREATE TABLE recall_notices (
     sent_at     BIGINT,
     made_at     BIGINT NOT NULL,
     why         TEXT NOT NULL,
-    UNIQUE (run, channel, household)
+    UNIQUE (run, channel, round, household)
 );
 CREATE UNIQUE INDEX recall_notices_stop ON recall_notices (stop) WHERE stop <> '';
 CREATE INDEX recall_notices_outbox ON recall_notices (due_at, id) WHERE state IN ('pending', 'sending');

@@ -14,7 +14,8 @@ CREATE TABLE cold_recalls (
 CREATE INDEX cold_recalls_site ON cold_recalls (site, opened_at);
 CREATE INDEX cold_recalls_hold ON cold_recalls (hold);
 
--- How each person stands in one: the state, since when, by whose word.
+-- How each person stands in one: the state, since when, by whose word. seen is of which
+-- doses of the person the program has looked whether one closes it.
 CREATE TABLE cold_people (
     recall   TEXT NOT NULL REFERENCES cold_recalls (id),
     patient  TEXT NOT NULL REFERENCES patients (id),
@@ -23,6 +24,7 @@ CREATE TABLE cold_people (
     by_name  TEXT NOT NULL,
     note     TEXT NOT NULL,
     revision BIGINT NOT NULL,
+    seen     TEXT NOT NULL,
     PRIMARY KEY (recall, patient)
 );
 CREATE INDEX cold_people_patient ON cold_people (patient);
