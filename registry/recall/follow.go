@@ -24,16 +24,32 @@ func (s *Service) Follow(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	runs, err := s.store.RunsAwaiting(ctx, s.clock.Now().AddDate(0, 0, -mostDays))
-	if err != nil {
-		return false, err
-	}
-	for _, r := range runs {
-		if err := s.answers(ctx, r); err != nil {
+	if now := s.clock.Now(); s.answersDue(now) {
+		runs, err := s.store.RunsAwaiting(ctx, now.AddDate(0, 0, -mostDays))
+		if err != nil {
 			return false, err
+		}
+		for _, r := range runs {
+			if err := s.answers(ctx, r); err != nil {
+				return false, err
+			}
 		}
 	}
 	return len(changed) == together, nil
+}
+
+// answersEvery is how often answers to notices are looked for by themselves: who opens a
+// run's page has its looked for anyway.
+const answersEvery = 10 * time.Minute
+
+func (s *Service) answersDue(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.answered.IsZero() && now.Sub(s.answered) < answersEvery {
+		return false
+	}
+	s.answered = now
+	return true
 }
 
 // see looks whether somebody in a cold-chain recall has come to an end.

@@ -118,6 +118,11 @@ func (s *Service) Get(ctx context.Context, by auth.Principal, id string) (View, 
 		return View{}, err
 	}
 	v := View{Run: r}
+	if r.State == Issued {
+		if err := s.answers(ctx, r); err != nil {
+			return v, err
+		}
+	}
 	if v.Reasons, v.ByChannel, err = s.store.RecallCounts(ctx, id); err != nil {
 		return v, err
 	}

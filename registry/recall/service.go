@@ -2,6 +2,7 @@ package recall
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/coldkeep/coldkeep"
@@ -32,6 +33,9 @@ type Service struct {
 	clock     coldkeep.Clock
 	notifiers map[Channel]channel.Notifier
 	wake      chan struct{}
+
+	mu       sync.Mutex
+	answered time.Time // when answers to notices were last looked for
 }
 
 // New returns the service. Its work is done while Work runs.

@@ -65,7 +65,7 @@ type Reader interface {
 	RecallPeople(ctx context.Context, run, after string, limit int) ([]Person, error)      // that are to be told
 	RecallPerson(ctx context.Context, run, patient string) (Person, error)
 	RecallTallies(ctx context.Context, run string) ([]Tally, error)
-	Awaited(ctx context.Context, run string) ([]Person, error) // told, and nothing came of it yet
+	Awaited(ctx context.Context, run string) ([]Person, error) // told, nothing came of it yet, and there is a dose since
 	RunsAwaiting(ctx context.Context, since time.Time) ([]Run, error)
 	ToldIn(ctx context.Context, run string, patients []string) (map[string][]Channel, error)
 

@@ -107,7 +107,7 @@ func (r rows) BusyRun(ctx context.Context) (recall.Run, error) {
 
 func (r rows) RunsAwaiting(ctx context.Context, since time.Time) ([]recall.Run, error) {
 	return list(ctx, r.q, oneRun, `SELECT `+runColumns+` FROM recall_runs r WHERE state = 'issued' AND issued_at >= $1
-		AND EXISTS (SELECT 1 FROM recall_people p WHERE p.run = r.id AND p.verdict = '' AND p.outcome = '' AND p.noticed_on <> '') ORDER BY at, id`, database.Millis(since))
+		AND EXISTS (SELECT 1 FROM recall_people p WHERE p.run = r.id AND `+dosed+`) ORDER BY at, id`, database.Millis(since))
 }
 
 func (t *tx) InsertRun(ctx context.Context, v recall.Run) error {
@@ -302,6 +302,10 @@ func scanTold(s scanner, v *recall.Person, more ...any) error {
 
 func oneTold(s scanner) (v recall.Person, err error) { return v, scanTold(s, &v) }
 
+// dosed is that somebody of a run was told, nothing has come of it, and there is a dose since.
+const dosed = `p.verdict = '' AND p.outcome = '' AND p.noticed_on <> '' AND EXISTS (SELECT 1 FROM patients h JOIN patients q ON q.head = h.head JOIN doses d ON d.patient = q.id
+	WHERE h.id = p.patient AND d.given >= p.noticed_on AND d.kind <> 'refused' AND d.deleted_at IS NULL)`
+
 func (r rows) RecallPeople(ctx context.Context, run, after string, limit int) ([]recall.Person, error) {
 	return list(ctx, r.q, oneTold, `SELECT `+toldColumns+` FROM recall_people WHERE run = $1 AND verdict = '' AND patient > $2 ORDER BY patient LIMIT $3`, run, after, limit)
 }
@@ -311,7 +315,7 @@ func (r rows) RecallPerson(ctx context.Context, run, id string) (recall.Person, 
 }
 
 func (r rows) Awaited(ctx context.Context, run string) ([]recall.Person, error) {
-	return list(ctx, r.q, oneTold, `SELECT `+toldColumns+` FROM recall_people WHERE run = $1 AND verdict = '' AND outcome = '' AND noticed_on <> '' ORDER BY patient`, run)
+	return list(ctx, r.q, oneTold, `SELECT `+toldColumns+` FROM recall_people p WHERE p.run = $1 AND `+dosed+` ORDER BY patient`, run)
 }
 
 func (t *tx) InsertRecallPeople(ctx context.Context, all []recall.Person) error {
