@@ -77,7 +77,7 @@ func TestRunOfAPractice(t *testing.T) {
 		_, err = w.doses.AddExemption(w.ctx, nurse, immunization.Exemption{Patient: exempt, Kind: immunization.Religious, From: today - 10, Signer: "Chioma Okafor", Source: "Certificate"})
 		w.must(err)
 		w.child(born, func(p *patient.Patient) { p.Statuses[0].Site = "northgate" }) // another's patient
-		w.child(today-30, func(*patient.Patient) {})                                // of another age
+		w.child(today-30, func(*patient.Patient) {})                                 // of another age
 
 		p := late
 		p.BornFrom, p.BornTo = born-10, born+10
