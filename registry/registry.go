@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/alerts/channel"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
@@ -23,6 +24,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -53,6 +55,12 @@ type Config struct {
 	// Broker is the address that a new device is told to connect to once it has been let
 	// in, such as "ssl://broker.example:8883"; "" tells it none.
 	Broker string
+
+	// Notifiers carry reminders to families: e-mail, text messages. Without any, notices go on
+	// paper and by telephone.
+	Notifiers []channel.Notifier
+	// SMSSecret is what the gateway of text messages signs answers with; none: answers are refused.
+	SMSSecret []byte
 
 	// Codes are the vaccine code sets; nil takes those that come with the program.
 	Codes *vaccine.Codes
@@ -90,6 +98,7 @@ type Registry struct {
 	doses   *immunization.Service
 	people  *patient.Service
 	quality *quality.Service
+	recall  *recall.Service
 	handler http.Handler
 	routes  []string
 
@@ -159,6 +168,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
+	r.recall = recall.New(recall.Config{Store: st.Recall(), Patients: r.people, Doses: r.doses, Schedule: inForce, Clock: c.Clock, Notifiers: c.Notifiers, Origin: c.Origin})
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
@@ -167,7 +177,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
 		Searches: searches,
-		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality, Recall: r.recall,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -176,7 +186,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Recall: r.recall, SMSSecret: c.SMSSecret, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)
@@ -193,6 +203,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.done.Go(func() { r.sweep(background) })
 	r.done.Go(func() {
 		imports.Work(background, func(err error) { c.Log.Error("registry: taking over a file", "err", err) })
+	})
+	r.done.Go(func() {
+		r.recall.Work(background, func(err error) { c.Log.Error("registry: reminders and recalls", "err", err) })
 	})
 	r.done.Go(func() {
 		inForce.Watch(background, scheduleEvery, func(err error) { c.Log.Error("registry: immunization schedule", "err", err) })
@@ -311,7 +324,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Clock: r.clock}, secrets, phone)
+	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Recall: r.recall, Clock: r.clock}, secrets, phone)
 	if err != nil {
 		return nil, err
 	}

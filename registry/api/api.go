@@ -36,6 +36,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
@@ -58,6 +59,8 @@ type Config struct {
 	Quality       *quality.Service
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
+	Recall        *recall.Service
+	SMSSecret     []byte             // the gateway of text messages signs with it; none: its answers are refused
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -156,9 +159,11 @@ func (s *server) engine() *gin.Engine {
 	s.stockRoutes(v1)
 	s.scheduleRoutes(v1)
 	s.importRoutes(v1)
+	s.recallRoutes(v1)
 	s.oversightRoutes(v1)
 	s.qualityRoutes(v1)
 
+	e.POST("/api/v1/sms/answers", s.smsAnswer)
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e

@@ -419,8 +419,13 @@ func (s *Service) Waiting(ctx context.Context, by auth.Principal, g patient.Gate
 	if g.Require(by, auth.ViewPatients) != nil || !by.Anywhere(auth.CallPatients) {
 		return nil, nil
 	}
+	// Hardly anybody is in one: that costs no transaction.
+	in, err := s.store.ColdPeopleOf(ctx, g.Family)
+	if err != nil || !slices.ContainsFunc(in, func(p ColdPerson) bool { return p.State.Open() }) {
+		return nil, err
+	}
 	var out []ColdEntry
-	err := s.store.Tx(ctx, func(tx Tx) error {
+	err = s.store.Tx(ctx, func(tx Tx) error {
 		all, err := s.coldOf(ctx, tx, g)
 		out = slices.DeleteFunc(all, func(e ColdEntry) bool { return !e.State.Open() })
 		return err

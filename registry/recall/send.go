@@ -310,3 +310,27 @@ func (s *Service) Again(ctx context.Context, by auth.Principal, notice string) e
 	s.woken()
 	return err
 }
+
+// AgainAll is Again for every message of a run of which it is not known whether it arrived. n
+// is how many there are. EFORBIDDEN, ENOTFOUND.
+func (s *Service) AgainAll(ctx context.Context, by auth.Principal, run string) (n int, err error) {
+	if _, err := own(ctx, s.store, by, run, auth.RecallPatients); err != nil {
+		return 0, err
+	}
+	for _, ch := range []Channel{Email, SMS} {
+		all, err := s.store.Notices(ctx, run, ch, 0)
+		if err != nil {
+			return n, err
+		}
+		for _, notice := range all {
+			if notice.State != Unsure {
+				continue
+			}
+			if err := s.Again(ctx, by, notice.ID); err != nil && coldkeep.ErrorCode(err) != coldkeep.ECONFLICT {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
@@ -63,6 +64,7 @@ type Config struct {
 	Schedules      *schedules.Service
 	Onboarding     *onboarding.Service
 	Quality        *quality.Service
+	Recall         *recall.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
@@ -245,6 +247,8 @@ func (s *server) engine() *gin.Engine {
 	s.doseRoutes(in)
 	s.scheduleRoutes(in)
 	s.importRoutes(in)
+	s.recallRoutes(in)
+	s.stopRoutes(e.Group("/", s.limited))
 	e.POST("/import", s.signedIn, s.atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
 	e.POST("/admin/schedules", s.signedIn, s.atMost(maxRelease), s.loadSchedule)
 	return e

@@ -167,12 +167,12 @@ func card(f *fpdf.Fpdf, m *recall.Material, sh *recall.Sheet, x, y, wide, high f
 	f.SetFont("text", "", 9.5)
 	at := y + 34.0
 	for paragraph := range strings.SplitSeq(body, "\n") {
-		for _, line := range split(f, paragraph, half-6) {
+		for _, line := range split(f, paragraph, half-11) {
 			if at > y+high-8 {
 				break
 			}
 			f.SetXY(x+6, at)
-			f.CellFormat(half-6, 4.8, line, "", 0, "L", false, 0, "")
+			f.CellFormat(half-11, 4.8, line, "", 0, "L", false, 0, "")
 			at += 4.8
 		}
 	}
