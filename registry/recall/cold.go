@@ -33,7 +33,7 @@ type Cold struct {
 }
 
 // Done is how many people have come to an end.
-func (c *Cold) Done() int { return c.Total - c.Counts[ColdOpenState] - c.Counts[ColdReached] }
+func (c Cold) Done() int { return c.Total - c.Counts[ColdOpenState] - c.Counts[ColdReached] }
 
 // ColdState is how a person stands in a cold-chain recall.
 type ColdState string

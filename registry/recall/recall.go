@@ -106,7 +106,7 @@ type Run struct {
 }
 
 // Busy reports whether the program is at work on it.
-func (r *Run) Busy() bool { return r.State == Counting || r.State == Issuing }
+func (r Run) Busy() bool { return r.State == Counting || r.State == Issuing }
 
 // Group is a vaccine group of which something is due.
 type Group struct {

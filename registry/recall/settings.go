@@ -39,7 +39,7 @@ func usual(site coldkeep.SiteID) Settings {
 }
 
 // Ready reports whether there is all that a notice needs.
-func (s *Settings) Ready() bool { return s.Revision > 0 }
+func (s Settings) Ready() bool { return s.Revision > 0 }
 
 // quiet reports whether nothing goes out at a local time, and when it may again.
 func (s *Settings) quiet(local time.Time) (until time.Time, quiet bool) {

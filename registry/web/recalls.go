@@ -50,6 +50,9 @@ type recallsPage struct {
 	MayRecall bool
 }
 
+// Count is how many people of a recall stand so.
+func (recallsPage) Count(c recall.Cold, s string) int { return c.Counts[recall.ColdState(s)] }
+
 // recalls lists what goes on.
 func (s *server) recalls(c *gin.Context) {
 	ctx, who := c.Request.Context(), principal(c)
