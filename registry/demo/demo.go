@@ -122,7 +122,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start, map[string]string{}}
-	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, f.notices, func() error { return f.onCall(phone) }} {
+	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, f.notices, f.spoil, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}

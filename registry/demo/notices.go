@@ -23,3 +23,36 @@ func (f furnisher) notices() error {
 	}
 	return nil
 }
+
+// spoiltNumber is a patient of whom a dose does not count: it was drawn from a refrigerator
+// that had been too warm, before the demo began.
+const spoiltNumber = "1010"
+
+// spoil has one dose not count, so that there is a recall after a break of the cold chain.
+func (f furnisher) spoil() error {
+	by := f.practice("lakeside")
+	id, err := f.patientByNumber("lakeside", spoiltNumber)
+	if err != nil || id == "" {
+		return err
+	}
+	v, err := f.s.Immunizations.View(f.ctx, by, id)
+	if err != nil {
+		return err
+	}
+	for i := range v.Doses {
+		d := &v.Doses[i]
+		if d.NonViable != "" {
+			return nil // from an earlier start
+		}
+	}
+	for i := range v.Doses {
+		if d := &v.Doses[i]; d.StockID != "" {
+			if err := f.s.Immunizations.Trust(f.ctx, by, d.ID, d.Revision, "It was drawn from a refrigerator that had been too warm overnight.", "The maker’s word, case 4417."); err != nil {
+				return err
+			}
+			_, err := f.s.Recall.Open(f.ctx)
+			return err
+		}
+	}
+	return nil
+}

@@ -77,7 +77,7 @@ func (r Reason) Title() string {
 	case Unreachable:
 		return "No usable address, telephone number or agreed contact"
 	case HasEnded:
-		return "Has come to an end meanwhile"
+		return "Settled meanwhile"
 	}
 	return string(r)
 }

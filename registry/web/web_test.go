@@ -28,6 +28,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -136,6 +137,7 @@ func serve(t *testing.T) *site {
 	s.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
 	s.imports = onboarding.New(st.Onboarding(), s.people, s.doses, coldkeep.RealClock{})
 	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
+		Recall:    recall.New(recall.Config{Store: st.Recall(), Patients: s.people, Doses: s.doses, Schedule: inForce, Clock: coldkeep.RealClock{}}),
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
