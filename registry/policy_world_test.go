@@ -195,7 +195,7 @@ func (s *services) recalls() {
 	for i, site := range []coldkeep.SiteID{ownSite, otherSite} {
 		r, err := s.recall.Start(ctx, at(auth.PracticeManager, site), recall.Params{})
 		s.must(err)
-		d, err := s.doses.Look(ctx, at(auth.Nurse, site), s.things[i]["dose"])
+		d, _, err := s.doses.Look(ctx, at(auth.Nurse, site), s.things[i]["dose"])
 		s.must(err)
 		s.must(s.doses.Trust(ctx, at(auth.Nurse, site), d.ID, d.Revision, "too warm", "Test"))
 		_, err = s.recall.Open(ctx)

@@ -173,9 +173,9 @@ func TestOtherEndsOfAColdRecall(t *testing.T) {
 		w.cold(recall.ColdOpenState)
 		_, err := w.people.SetDeceased(w.ctx, nurse, dead, true, today-1, "the mother called")
 		w.must(err)
-		now, err := w.doses.Look(w.ctx, nurse, d.ID)
+		now, _, err := w.doses.Look(w.ctx, nurse, d.ID)
 		w.must(err)
-		w.must(w.doses.Trust(w.ctx, nurse, d.ID, now.Revision, "", "It came from another refrigerator."))
+		w.must(w.doses.Trust(w.ctx, manager, d.ID, now.Revision, "", "It came from another refrigerator."))
 		w.settle()
 		v := w.cold(recall.ColdDeceased, recall.ColdCounts)
 		if v.Done() != 2 {
