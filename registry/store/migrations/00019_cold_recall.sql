@@ -33,22 +33,20 @@ CREATE INDEX cold_people_open ON cold_people (recall, patient) WHERE state IN ('
 -- Every step of it, the earlier ones too.
 CREATE TABLE cold_steps (
     id      TEXT PRIMARY KEY,
-    recall  TEXT NOT NULL,
-    patient TEXT NOT NULL,
+    recall  TEXT NOT NULL REFERENCES cold_recalls (id),
+    patient TEXT NOT NULL REFERENCES patients (id),
     state   TEXT NOT NULL,
     by_name TEXT NOT NULL,
     note    TEXT NOT NULL,
-    at      BIGINT NOT NULL,
-    FOREIGN KEY (recall, patient) REFERENCES cold_people (recall, patient)
+    at      BIGINT NOT NULL
 );
 CREATE INDEX cold_steps_person ON cold_steps (recall, patient, at);
 
 -- The doses that are not to be trusted. A dose is in one recall.
 CREATE TABLE cold_doses (
     dose    TEXT PRIMARY KEY REFERENCES doses (id),
-    recall  TEXT NOT NULL,
-    patient TEXT NOT NULL,
-    FOREIGN KEY (recall, patient) REFERENCES cold_people (recall, patient)
+    recall  TEXT NOT NULL REFERENCES cold_recalls (id),
+    patient TEXT NOT NULL REFERENCES patients (id)
 );
 CREATE INDEX cold_doses_person ON cold_doses (recall, patient);
 
