@@ -21,6 +21,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/recall"
 )
 
 // grantsOf reads who has which permission from the page.
@@ -124,6 +125,7 @@ func methods() []method {
 	subset := []auth.Permission{auth.ViewPatients, auth.ViewSubset}
 	one := func(p auth.Permission) []auth.Permission { return []auth.Permission{p} }
 	ctx := func(s *services) context.Context { return s.t.Context() }
+	calls := []auth.Permission{auth.RecallPatients, auth.CallPatients}
 	future := coldkeep.NewDate(2999, 1, 1)
 	approve := []auth.Permission{auth.ApproveSites, auth.ApplyForSite}
 	return []method{
@@ -461,6 +463,88 @@ func methods() []method {
 		}},
 		{name: "schedules.Activate", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, o things) error {
 			return s.sched.Activate(ctx(s), by, o["none"], why)
+		}},
+		{name: "recall.Settings", perms: one(auth.RecallPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.recall.Settings(ctx(s), by)
+			return err
+		}},
+		{name: "recall.SetSettings", perms: one(auth.RecallPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			return s.recall.SetSettings(ctx(s), by, recall.Settings{})
+		}},
+		{name: "recall.Texts", perms: one(auth.RecallPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.recall.Texts(ctx(s), by)
+			return err
+		}},
+		{name: "recall.SetText", perms: one(auth.RecallPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			return s.recall.SetText(ctx(s), by, recall.Text{})
+		}},
+		{name: "recall.Start", perms: one(auth.RecallPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.recall.Start(ctx(s), by, recall.Params{Mode: "none"})
+			return err
+		}},
+		{name: "recall.StartCold", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.StartCold(ctx(s), by, o["cold"])
+			return err
+		}},
+		{name: "recall.Get", perms: calls, of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.Get(ctx(s), by, o["run"])
+			return err
+		}},
+		{name: "recall.List", perms: calls, of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.recall.List(ctx(s), by)
+			return err
+		}},
+		{name: "recall.Issue", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.Issue(ctx(s), by, o["run"], 99, []recall.Channel{recall.Letter})
+		}},
+		{name: "recall.Print", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.Print(ctx(s), by, o["run"], recall.Letter, 0, "letters")
+			return err
+		}},
+		{name: "recall.Print, calls", perms: calls, of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.Print(ctx(s), by, o["run"], recall.Phone, 0, "calls")
+			return err
+		}},
+		{name: "recall.AgainAll", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.AgainAll(ctx(s), by, o["run"])
+			return err
+		}},
+		{name: "recall.Drop", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.Drop(ctx(s), by, o["run"])
+		}},
+		{name: "recall.Colds", perms: calls, of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.recall.Colds(ctx(s), by)
+			return err
+		}},
+		{name: "recall.ColdOfHold", perms: calls, of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.ColdOfHold(ctx(s), by, o["hold"])
+			return err
+		}},
+		{name: "recall.GetCold", perms: calls, of: 2, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.GetCold(ctx(s), by, o["cold"])
+			return err
+		}},
+		{name: "recall.SetCold, reached", perms: calls, of: 2, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.SetCold(ctx(s), by, o["cold"], o["patient"], recall.ColdReached, "", 99)
+		}},
+		{name: "recall.SetCold, refused", perms: one(auth.RecallPatients), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.SetCold(ctx(s), by, o["cold"], o["patient"], recall.ColdRefused, why, 99)
+		}},
+		{name: "recall.Of", perms: one(auth.CallPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.recall.Of(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "recall.Agree", perms: one(auth.CallPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.Agree(ctx(s), by, o["patient"], recall.Email, "", "")
+		}},
+		{name: "recall.Disagree", perms: one(auth.CallPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.Disagree(ctx(s), by, o["patient"], o["none"])
+		}},
+		{name: "recall.Try", perms: one(auth.CallPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.Try(ctx(s), by, o["patient"], recall.Attempt{Channel: recall.Phone, Result: recall.NoAnswer})
+		}},
+		{name: "recall.CallLost", perms: one(auth.RecallPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			return s.recall.CallLost(ctx(s), by, o["patient"], why)
 		}},
 		// The last: an emergency opens locked records to who has called it.
 		{name: "patient.BreakGlass", perms: one(auth.BreakGlass), of: 5, call: func(s *services, by auth.Principal, o things) error {

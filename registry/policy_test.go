@@ -63,6 +63,24 @@ var calls = map[string]call{
 	"POST /patients/:id/doses/:dose/trust (counts)": {body: `revision=99&counts=yes&why=test`},
 	"POST /patients/:id/doses/:dose/trust":          {body: `revision=99&spoilt=x&why=test`},
 	"POST /admin/interfaces/:id/keys/remove":        {body: `fingerprint=none`, gone: "There is no such key"},
+	"GET /recalls":                                  {shows: `/cold-recalls/{cold}`},
+	"GET /api/v1/cold-recalls":                      {shows: `{cold}`},
+	"GET /recalls/:id/letters.pdf":                  {gone: "There is nothing to print"},
+	"GET /recalls/:id/postcards.pdf":                {gone: "There is nothing to print"},
+	"GET /recalls/:id/labels.pdf":                   {gone: "There is nothing to print"},
+	"GET /recalls/:id/merge.csv":                    {gone: "There is nothing to print"},
+	"POST /recalls":                                 {body: `mode=none`},
+	"POST /recalls/texts":                           {body: `kind=none`},
+	"POST /recalls/settings":                        {body: `name=&begin=09:00&end=17:00&per_hour=5&revision=0`},
+	"POST /recalls/:id/issue":                       {body: `round=99&channel=letter`},
+	"POST /recalls/:id/calls/:patient":              {body: `result=no-answer`},
+	"POST /cold-recalls/:id/people/:patient":        {body: `state=reached&revision=99`},
+	"POST /patients/:id/agreements":                 {body: `channel=email&target=nobody&agreed=x`},
+	"POST /patients/:id/attempts":                   {body: `channel=phone&result=no-answer`},
+	"POST /patients/:id/lost":                       {body: `why=test`},
+	"POST /api/v1/recalls":                          {body: `{"mode":"none"}`},
+	"POST /api/v1/recalls/:id/issue":                {body: `{"round":99,"channels":["letter"]}`},
+	"POST /api/v1/cold-recalls/:id/people/:patient": {body: `{"state":"reached","revision":99}`},
 	"GET /admin":                                    {shows: `/admin/sites/{site}`},
 	"GET /admin/interfaces":                         {shows: `Victim EHR of {site}`},
 	"GET /admin/people":                             {shows: `Known of {site}`},
@@ -185,7 +203,7 @@ var variants = map[string]string{
 
 // openTo are the beginnings of what nobody needs to sign in for: a wrong password is no
 // refusal of the route.
-var openTo = []string{"/signin", "/setup", "/apply", "/static/", "/api/openapi.json", "/api/v1/devices/claims", "/fhir/metadata"}
+var openTo = []string{"/signin", "/setup", "/apply", "/static/", "/api/openapi.json", "/api/v1/devices/claims", "/fhir/metadata", "/stop/"}
 
 func isOpen(path string) bool {
 	return slices.ContainsFunc(openTo, func(p string) bool { return strings.HasPrefix(path, p) })
@@ -209,6 +227,7 @@ func template(path string) string {
 	of := ""
 	for _, p := range [][2]string{{"/admin/sites/:site/units/", "unit"}, {"/units/", "unit"}, {"/api/v1/appliances/", "unit"}, {"/alerts/", "alert"}, {"/lots/", "lot"}, {"/holds/", "hold"}, {"/api/v1/holds/", "hold"},
 		{"/proposals/", "proposal"}, {"/admin/people/", "person"}, {"/api/v1/people/", "person"}, {"/admin/interfaces/", "account"}, {"/api/v1/interface-accounts/", "account"},
+		{"/recalls/", "run"}, {"/api/v1/recalls/", "run"}, {"/cold-recalls/", "cold"}, {"/api/v1/cold-recalls/", "cold"},
 		{"/enrolments/", "application"}, {"/api/v1/applications/", "application"}, {"/import/", "import"}, {"/api/v1/contexts/", "context"}, {"/patients/", "patient"}, {"/api/v1/patients/", "patient"},
 		{"/audit/patients/", "patient"}, {"/api/v1/audit/patients/", "patient"}, {"/api/v1/doses/", "dose"}, {"/api/v1/facts/", "fact"}, {"/api/v1/exemptions/", "exemption"}, {"/api/v1/reactions/", "reaction"}, {"/api/v1/lots/", "lot"}, {"/api/v1/imports/", "import"},
 		{"/exchange/messages/", "message"}, {"/exchange/files/", "file"}, {"/exchange/senders/", "account"}, {"/api/v1/exchange/messages/", "message"}, {"/api/v1/exchange/files/", "file"}, {"/api/v1/exchange/senders/", "account"},

@@ -27,6 +27,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -77,6 +78,7 @@ type services struct {
 	quality *quality.Service
 	cover   *coverage.Service
 	sched   *schedules.Service
+	recall  *recall.Service
 	things  [5]things
 }
 
@@ -102,6 +104,7 @@ func serviceOn(t *testing.T, where string) *services {
 	s.sched, err = schedules.New(t.Context(), s.store.Schedules(), clock)
 	s.must(err)
 	s.doses = immunization.New(s.store.Immunizations(), s.sched, vaccine.Builtin(), clock)
+	s.recall = recall.New(recall.Config{Store: s.store.Recall(), Patients: s.people, Doses: s.doses, Schedule: s.sched, Clock: clock})
 	s.imports = onboarding.New(s.store.Onboarding(), s.people, s.doses, clock)
 	s.enrol = enrolment.New(s.store.Enrolment(), s.auth, clock)
 	s.must(s.enrol.EnsureTexts(t.Context()))
@@ -192,6 +195,7 @@ func (s *services) furnish() {
 			}
 		}
 	}
+	s.recalls()
 	s.must(s.store.Patients().Tx(ctx, func(tx patient.Tx) error {
 		a, b := s.things[0]["patient"], s.things[1]["patient"]
 		if b < a {
@@ -203,6 +207,36 @@ func (s *services) furnish() {
 		_, err := tx.PutPair(ctx, patient.Pair{A: a, B: b, State: patient.PairOpen, FoundAt: time.Now()})
 		return err
 	}))
+}
+
+// recalls makes a run of each practice, and a dose of each that does not count, of its patient
+// who is open.
+func (s *services) recalls() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	for i, site := range []coldkeep.SiteID{ownSite, otherSite} {
+		r, err := s.recall.Start(ctx, at(auth.PracticeManager, site), recall.Params{})
+		s.must(err)
+		d, _, err := s.doses.Look(ctx, at(auth.Nurse, site), s.things[i]["dose"])
+		s.must(err)
+		s.must(s.doses.Trust(ctx, at(auth.Nurse, site), d.ID, d.Revision, "too warm", "Test"))
+		_, err = s.recall.Open(ctx)
+		s.must(err)
+		all, err := s.recall.Colds(ctx, at(auth.Nurse, site))
+		s.must(err)
+		for k := range s.things {
+			if situations[k].site == site {
+				s.things[k]["run"], s.things[k]["cold"] = r.ID, all[0].ID
+			}
+		}
+	}
+	for {
+		more, err := s.recall.Step(ctx)
+		s.must(err)
+		if !more {
+			return
+		}
+	}
 }
 
 func with(all ...things) things {

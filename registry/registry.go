@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/alerts/channel"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
@@ -29,6 +30,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -59,6 +61,12 @@ type Config struct {
 	// Broker is the address that a new device is told to connect to once it has been let
 	// in, such as "ssl://broker.example:8883"; "" tells it none.
 	Broker string
+
+	// Notifiers carry reminders to families: e-mail, text messages. Without any, notices go on
+	// paper and by telephone.
+	Notifiers []channel.Notifier
+	// SMSSecret is what the gateway of text messages signs answers with; none: answers are refused.
+	SMSSecret []byte
 
 	// Codes are the vaccine code sets; nil takes those that come with the program.
 	Codes *vaccine.Codes
@@ -100,6 +108,7 @@ type Registry struct {
 	people  *patient.Service
 	quality *quality.Service
 	records *exchange.Service
+	recall  *recall.Service
 	handler http.Handler
 	routes  []string
 
@@ -174,6 +183,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		c.Identity = hl7.DefaultIdentity
 	}
 	r.records = exchange.New(st.Exchange(), hl7.New(r.people, r.doses, c.Clock, c.Identity), c.Clock, c.SignIn.Secrets)
+	r.recall = recall.New(recall.Config{Store: st.Recall(), Patients: r.people, Doses: r.doses, Schedule: inForce, Clock: c.Clock, Notifiers: c.Notifiers, Origin: c.Origin})
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
 			return err
@@ -182,7 +192,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
 		Searches: searches,
-		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality, Coverage: covered,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality, Coverage: covered, Recall: r.recall,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -191,7 +201,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Coverage: covered, Schedules: inForce, Onboarding: imports, Exchange: r.records, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Coverage: covered, Schedules: inForce, Onboarding: imports, Exchange: r.records, Recall: r.recall, SMSSecret: c.SMSSecret, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
 		Enrolment: r.enrol, Review: look, People: screens, Origin: c.Origin, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)
@@ -216,6 +226,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	})
 	r.done.Go(func() {
 		r.records.Work(background, func(err error) { c.Log.Error("registry: messages of a file", "err", err) })
+	})
+	r.done.Go(func() {
+		r.recall.Work(background, func(err error) { c.Log.Error("registry: reminders and recalls", "err", err) })
 	})
 	r.done.Go(func() {
 		inForce.Watch(background, scheduleEvery, func(err error) { c.Log.Error("registry: immunization schedule", "err", err) })
@@ -343,7 +356,7 @@ type DemoPerson = demo.Person
 // "site/agent"; DemoDevices lists them, and one that is not handed in is EINVALID.
 // phone is a webhook that alarms call, with the path DemoPhonePath; "" is none.
 func (r *Registry) FurnishDemo(ctx context.Context, secrets map[string]string, phone string) ([]DemoPerson, error) {
-	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Exchange: r.records, Clock: r.clock}, secrets, phone)
+	people, err := demo.Furnish(ctx, demo.Services{Auth: r.auth, Enrolment: r.enrol, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Exchange: r.records, Recall: r.recall, Clock: r.clock}, secrets, phone)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/alerts"
 	alertsapi "github.com/coldkeep/coldkeep/alerts/api"
-	"github.com/coldkeep/coldkeep/alerts/channel/email"
 	"github.com/coldkeep/coldkeep/alerts/channel/webhook"
 	"github.com/coldkeep/coldkeep/gateway/api"
 	"github.com/coldkeep/coldkeep/gateway/devices"
@@ -80,15 +79,9 @@ func (f *storesFlags) open(ctx context.Context, data string, years int) (reading
 	return s, nil
 }
 
-// mailFlags say by which server alerts are mailed.
+// mailFlags say how alerts are told.
 type mailFlags struct {
-	SMTPHost         string `help:"Mail server for alerts; none: no e-mail." env:"COLDKEEP_SMTP_HOST"`
-	SMTPPort         int    `help:"Its port; 0 is 587, or 465 with implicit TLS." env:"COLDKEEP_SMTP_PORT"`
-	SMTPTLS          string `help:"How the connection is protected: mandatory, opportunistic, implicit or none." enum:"mandatory,opportunistic,implicit,none" default:"mandatory" name:"smtp-tls" env:"COLDKEEP_SMTP_TLS"`
-	SMTPUser         string `help:"User to sign in as." env:"COLDKEEP_SMTP_USER"`
-	SMTPPasswordFile string `help:"File with the password." env:"COLDKEEP_SMTP_PASSWORD_FILE"`
-	SMTPFrom         string `help:"Sender of alerts." env:"COLDKEEP_SMTP_FROM"`
-	SMTPCAFile       string `help:"Authorities (PEM) that sign its certificate, in place of the system's." name:"smtp-ca-file" env:"COLDKEEP_SMTP_CA_FILE"`
+	smtpFlags `embed:""`
 
 	WebhookSecretFile string `help:"File with the secret that signs webhooks." env:"COLDKEEP_WEBHOOK_SECRET_FILE"`
 	ScreensURL        string `help:"Public address of the screens, for the links in alerts." env:"COLDKEEP_SCREENS_URL"`
@@ -103,7 +96,7 @@ func (f *mailFlags) channels() ([]alerts.Channel, error) {
 	if f.SMTPHost == "" {
 		return channels, nil
 	}
-	mail, err := email.New(email.Config{Host: f.SMTPHost, Port: f.SMTPPort, TLS: email.TLS(f.SMTPTLS), User: f.SMTPUser, PasswordFile: f.SMTPPasswordFile, From: f.SMTPFrom, RootsFile: f.SMTPCAFile})
+	mail, err := f.mail()
 	if err != nil {
 		return nil, err
 	}

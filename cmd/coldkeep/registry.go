@@ -31,6 +31,8 @@ type registryCmd struct {
 	sftpFlags          `embed:""`
 	signInFlags        `embed:""`
 	codesFlags         `embed:""`
+	smtpFlags          `embed:""`
+	smsFlags           `embed:""`
 
 	Demo        bool   `help:"Furnish two invented clinics and print the passwords."`
 	DemoSecrets string `help:"Folder for the demo devices' passwords, one file a device." default:"" placeholder:"DIR"`
@@ -53,6 +55,9 @@ func (cmd *registryCmd) Run(ctx context.Context, std streams, log *slog.Logger) 
 	}
 	cfg := registry.Config{Database: db, Clock: coldkeep.RealClock{}, Log: log, CollectorToken: token, SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Broker: cmd.DeviceBroker}
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
+	if err := families(&cfg, &cmd.smtpFlags, &cmd.smsFlags); err != nil {
 		return err
 	}
 	if err := cmd.load(&cfg, log); err != nil {

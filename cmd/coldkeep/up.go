@@ -42,6 +42,7 @@ type upCmd struct {
 	storesFlags  `embed:""`
 	keepFlags    `embed:""`
 	mailFlags    `embed:""`
+	smsFlags     `embed:""`
 }
 
 // demoSpeed makes an hour of the demo last half a minute: the broken refrigerator
@@ -85,6 +86,9 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 		SecureCookies: cmd.SecureCookies, TrustedOrigins: cmd.TrustedOrigin, Readings: late, Inbox: late, Live: late,
 		Devices: late, Latest: late, Verdicts: late, Channels: late, Broker: cmd.deviceBroker()}
 	if err := cmd.signIn(&cfg, cmd.Demo); err != nil {
+		return err
+	}
+	if err := families(&cfg, &cmd.smtpFlags, &cmd.smsFlags); err != nil {
 		return err
 	}
 	if err := cmd.load(&cfg, log); err != nil {

@@ -39,6 +39,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
@@ -63,6 +64,8 @@ type Config struct {
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
 	Exchange      *exchange.Service
+	Recall        *recall.Service
+	SMSSecret     []byte             // the gateway of text messages signs with it; none: its answers are refused
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -167,12 +170,14 @@ func (s *server) engine() *gin.Engine {
 	s.stockRoutes(v1)
 	s.scheduleRoutes(v1)
 	s.importRoutes(v1)
+	s.recallRoutes(v1)
 	s.oversightRoutes(v1)
 	s.qualityRoutes(v1)
 	s.exchangeRoutes(v1)
 	s.doorRoutes(e)
 	s.coverageRoutes(v1)
 
+	e.POST("/api/v1/sms/answers", s.smsAnswer)
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e

@@ -27,6 +27,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -101,7 +102,7 @@ func serve(t testing.TB, where string) *client {
 	}
 	doses := immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
 	c.imports = onboarding.New(st.Onboarding(), c.people, doses, coldkeep.RealClock{})
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), Exchange: exchange.New(st.Exchange(), hl7.New(c.people, doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Recall: recall.New(recall.Config{Store: st.Recall(), Patients: c.people, Doses: doses, Schedule: inForce, Clock: coldkeep.RealClock{}}), SMSSecret: []byte("gateway-secret"), Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), Exchange: exchange.New(st.Exchange(), hl7.New(c.people, doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL

@@ -104,6 +104,13 @@ const (
 	ReadExchange      Permission = "read-exchange"      // messages that came in, what became of them, and how good a sender's data are
 )
 
+// The permissions over reminders and recalls. They open no record that is not open anyway; a list
+// has what its notice needs, and everybody on it is in the audit trail.
+const (
+	RecallPatients Permission = "recall-patients" // runs, notices and texts; recalls after a break of the cold chain
+	CallPatients   Permission = "call-patients"   // the list of whom to call, what came of it, agreements to messages
+)
+
 // The permissions over people, practices and the programme.
 const (
 	ManagePeople    Permission = "manage-people"    // accounts of people
@@ -117,16 +124,19 @@ const (
 var grants = map[Role][]Permission{
 	StateAdmin: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext, LoosenRules,
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, ImportPatients, ResolveDuplicates, ReadDeidentified, ReadQuality, ReadExchange, ReadCoverage,
+		RecallPatients, CallPatients,
 		ManagePeople, ManageProgramme, ApplyForSite, ApproveSites, ReadTrail, ReadAudit},
 	StateEpi:       {ReadDeidentified, ReadQuality, ReadCoverage},
 	VFCCoordinator: {View, Acknowledge, DecideHolds, LoosenRules, ReadTrail, ApproveSites, ReadCoverage},
 	Auditor:        {ReadTrail, ReadAudit},
 	PracticeManager: {View, Acknowledge, ManageStock, DecideHolds, ManageUnits, NoteContext,
 		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ImportPatients, ReadQuality, ReadExchange, ReadCoverage,
+		RecallPatients, CallPatients,
 		ManagePeople, ApplyForSite, ReadTrail},
 	Nurse: {View, Acknowledge, ManageStock, NoteContext,
-		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ReadCoverage},
-	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients},
+		SearchPatients, ViewPatients, EditPatients, RecordDoses, RecordExemptions, LockPatients, BreakGlass, ReadCoverage,
+		RecallPatients, CallPatients},
+	FrontDesk: {View, Acknowledge, SearchPatients, ViewPatients, EditPatients, LockPatients, CallPatients},
 	ViewOnly:  {View, SearchPatients, ViewPatients},
 	School:    {SearchPatients, ViewSubset, RecordExemptions, ApplyForSite}, // a school enrols again every year, and has no other role
 	system:    {View, ManageStock, ManageUnits, NoteContext, SearchPatients, ViewPatients, EditPatients, LockPatients, RecordDoses, ImportPatients, ManagePeople, ManageProgramme, Collect},

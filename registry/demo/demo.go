@@ -17,6 +17,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -30,6 +31,7 @@ type Services struct {
 	Patients      *patient.Service
 	Immunizations *immunization.Service
 	Exchange      *exchange.Service
+	Recall        *recall.Service
 	Clock         coldkeep.Clock
 }
 
@@ -122,7 +124,7 @@ func Furnish(ctx context.Context, s Services, secrets map[string]string, phone s
 	by := auth.System("Demo")
 	start := s.Clock.Now().Add(-history).Truncate(24 * time.Hour)
 	f := furnisher{ctx, s, by, start, map[string]string{}}
-	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, f.sender, func() error { return f.onCall(phone) }} {
+	for _, step := range []func() error{f.sites, f.people, f.policies, func() error { return f.devices(secrets) }, f.units, f.lots, f.patients, f.doses, f.sender, f.notices, f.spoil, func() error { return f.onCall(phone) }} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -68,10 +68,16 @@ func (s *Service) Open(ctx context.Context, by auth.Principal, id, why string) (
 	return r, err
 }
 
+// PersonReader is what Person reads.
+type PersonReader interface {
+	Patient(ctx context.Context, id string) (Patient, error)
+	Locks(ctx context.Context, ids []string) ([]LockRecord, error)
+}
+
 // Person reads the standing record of a person and adds the entries of the records that
 // were merged into it: their names are other names, their numbers and statuses count. The
 // records themselves stay as they are.
-func Person(ctx context.Context, r Reader, g Gate) (Patient, error) {
+func Person(ctx context.Context, r PersonReader, g Gate) (Patient, error) {
 	p, err := r.Patient(ctx, g.Head)
 	if err != nil {
 		return p, err

@@ -10,7 +10,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/templog"
 )
 
@@ -23,6 +25,7 @@ type holdView struct {
 	Waiting   []heldLot           // for a person
 	Decided   []heldLot
 	Proposals []inventory.Proposal // open
+	Recall    *recall.Cold         // of those who were given doses that do not count; absent: none
 }
 
 type heldLot struct {
@@ -98,6 +101,12 @@ func (s *server) lots(c *gin.Context) {
 				} else {
 					v.Decided = append(v.Decided, held)
 				}
+			}
+		}
+		if len(v.Decided) > 0 && (who.May(auth.RecallPatients, h.Site) || who.May(auth.CallPatients, h.Site)) {
+			if v.Recall, err = s.Recall.ColdOfHold(ctx, who, h.ID); err != nil {
+				s.fail(c, err)
+				return
 			}
 		}
 		v.Proposals = slices.DeleteFunc(slices.Clone(stock.Proposals), func(q inventory.Proposal) bool { return q.Hold != h.ID || !q.Open() })
@@ -207,11 +216,17 @@ func (s *server) decideHold(c *gin.Context) {
 	outcome := inventory.HoldState(c.PostForm("outcome"))
 	err := s.Inventory.DecideLot(c.Request.Context(), principal(c), inventory.Decision{Hold: c.Param("id"), Lot: c.Param("lot"), Outcome: outcome,
 		Why: c.PostForm("reason"), Given: c.PostForm("given") != "" && outcome == inventory.Wasted})
+	if err == nil && c.PostForm("given") != "" {
+		// Nobody who was given a dose is forgotten; should this fail, the registry does it later.
+		if _, e := s.Recall.Open(c.Request.Context()); e != nil {
+			s.Log.Error("recall after a decision", "err", e)
+		}
+	}
 	word := "The lot has been released."
 	if outcome == inventory.Wasted {
 		word = "The lot has been marked as waste."
 		if c.PostForm("given") != "" {
-			word += " Doses given from it no longer count: those patients are due again."
+			word += " Doses given from it no longer count: those patients are due again, and a recall of them is open."
 		}
 	}
 	s.done(c, "/lots", word, err)

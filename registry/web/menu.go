@@ -34,6 +34,7 @@ type menuSection struct {
 var menuSections = []menuSection{
 	{"Patients", []menuTab{
 		{"Find a patient", "/patients", "patients", []auth.Permission{auth.SearchPatients}, "/patients/search"},
+		{"Recalls", "/recalls", "recalls", []auth.Permission{auth.RecallPatients, auth.CallPatients}, ""},
 		{"Duplicates", "/duplicates", "duplicates", []auth.Permission{auth.ResolveDuplicates}, ""},
 		{"Take over from a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
 	}},

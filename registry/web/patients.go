@@ -12,6 +12,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/patient"
+	"github.com/coldkeep/coldkeep/registry/recall"
 )
 
 // patientRoutes are the screens of people: search, record, edit, opt-out, emergencies.
@@ -208,7 +209,8 @@ type patientPage struct {
 	Mine     bool             // may edit
 	MayLock  bool
 	MayMerge bool
-	Due      *dueSummary // absent for who sees a part of the record alone, and of the deceased
+	Due      *dueSummary        // absent for who sees a part of the record alone, and of the deceased
+	Cold     []recall.ColdEntry // recalls after a break of the cold chain that have not come to an end
 }
 
 func (s *server) patient(c *gin.Context) {
@@ -231,6 +233,12 @@ func (s *server) patient(c *gin.Context) {
 		MayMerge: who.Anywhere(auth.ResolveDuplicates)}
 	if !r.Subset && !r.Deceased && who.Anywhere(auth.ViewPatients) {
 		if p.Due, err = s.summaryOf(c, id); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
+	if !r.Subset {
+		if p.Cold, err = s.Recall.Waiting(c.Request.Context(), who, r.Gate); err != nil {
 			s.fail(c, err)
 			return
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
@@ -67,6 +68,7 @@ type Config struct {
 	Exchange       *exchange.Service
 	Quality        *quality.Service
 	Coverage       *coverage.Service
+	Recall         *recall.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
@@ -252,6 +254,8 @@ func (s *server) engine() *gin.Engine {
 	s.importRoutes(in)
 	s.exchangeRoutes(in)
 	e.POST("/exchange/files", s.signedIn, s.atMost(exchange.MaxFile+(1<<20)), s.sendExchangeFile)
+	s.recallRoutes(in)
+	s.stopRoutes(e.Group("/", s.limited))
 	e.POST("/import", s.signedIn, s.atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
 	e.POST("/admin/schedules", s.signedIn, s.atMost(maxRelease), s.loadSchedule)
 	return e

@@ -29,6 +29,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/onboarding"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/quality"
+	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
@@ -137,6 +138,7 @@ func serve(t *testing.T) *site {
 	s.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
 	s.imports = onboarding.New(st.Onboarding(), s.people, s.doses, coldkeep.RealClock{})
 	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
+		Recall:    recall.New(recall.Config{Store: st.Recall(), Patients: s.people, Doses: s.doses, Schedule: inForce, Clock: coldkeep.RealClock{}}),
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Coverage:  coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
@@ -373,8 +375,8 @@ func TestEveryPageNeedsSignIn(t *testing.T) {
 	h := &server{Config: Config{}, static: &assets{}}
 	b := s.browser()
 	for _, r := range h.engine().Routes() {
-		// The ways in, and an organization's application.
-		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/setup" || r.Path == "/static/*path" {
+		// The ways in, an organization’s application, and the page on which a family ends messages.
+		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/setup" || r.Path == "/stop/:token" || r.Path == "/static/*path" {
 			continue
 		}
 		path := regexp.MustCompile(`:\w+`).ReplaceAllString(r.Path, "x")

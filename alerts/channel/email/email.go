@@ -124,11 +124,24 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 	if err != nil {
 		return false, err
 	}
+	client, err := c.client(ctx)
+	if err != nil {
+		return true, err
+	}
+	err = client.DialAndSendWithContext(ctx, msg)
+	if err == nil || msg.IsDelivered() {
+		return false, nil // taken; a failing farewell changes nothing
+	}
+	return judge(err)
+}
+
+// client is one for a single sending, signed in by the password as it is now.
+func (c *Channel) client(ctx context.Context) (*mail.Client, error) {
 	opts := c.opts
 	if c.cfg.User != "" {
 		password, err := os.ReadFile(c.cfg.PasswordFile)
 		if err != nil {
-			return true, errors.New("the password file of the SMTP server cannot be read")
+			return nil, errors.New("the password file of the SMTP server cannot be read")
 		}
 		// PLAIN and LOGIN show the password to whoever listens. The library lets them
 		// pass over TLS, or to this very machine, and to nobody else.
@@ -138,13 +151,9 @@ func (c *Channel) Send(ctx context.Context, m alerts.Message) (retryable bool, e
 	}
 	client, err := mail.NewClient(c.cfg.Host, append(opts[:len(opts):len(opts)], mail.WithDialContextFunc(c.dial(ctx)))...)
 	if err != nil {
-		return false, fmt.Errorf("no SMTP client can be made: %w", err)
+		return nil, fmt.Errorf("no SMTP client can be made: %w", err)
 	}
-	err = client.DialAndSendWithContext(ctx, msg)
-	if err == nil || msg.IsDelivered() {
-		return false, nil // taken; a failing farewell changes nothing
-	}
-	return judge(err)
+	return client, nil
 }
 
 // aboutTheMessage are the steps at which a server speaks of this message and its
