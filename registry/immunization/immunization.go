@@ -16,6 +16,9 @@ type Dose struct {
 	Patient string
 	Kind    DoseKind
 	Date    coldkeep.Date        // the day it was given or refused
+	// DayUnknown is that only the month of a historical dose is known. Date is then the first
+	// day that can be meant, by which no age or interval is taken for longer than it was.
+	DayUnknown bool
 	CVX     string               // vaccine code, such as "107"
 	MVX     string               // manufacturer code; "" when not known
 	NDC     string               // 5-4-2 with dashes; "" when not known
@@ -101,6 +104,7 @@ type VIS struct {
 	Document string // CDC's name, or the 24 digits of its code
 	Edition  coldkeep.Date
 	Given    coldkeep.Date
+	Language string `json:",omitempty"` // ISO 639-2, such as "spa"; "" English, or not recorded
 }
 
 // Fact is something that is true of a patient and bears on the forecast or on whether
