@@ -89,6 +89,7 @@ var packages = map[string]string{
 	"/usr/bin/aiosmtpd":                "python3-aiosmtpd",
 	"/usr/bin/qemu-arm-static":         "qemu-user-static",
 	"/usr/bin/mcopy":                   "mtools",
+	"/usr/bin/pdftotext":               "poppler-utils",
 }
 
 // npmFolders hold a package-lock.json: the screens' libraries and the accessibility
