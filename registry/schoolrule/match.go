@@ -78,6 +78,8 @@ func (m *matcher) missing(s *Series) *unmet {
 	u.words = append(u.words, words)
 	last := &s.Doses[len(s.Doses)-1]
 	switch {
+	case want.Age.set && len(s.Doses) == 1:
+		u.words = append(u.words, "at "+want.Age.Text+" or later")
 	case want.Age.set && want != last:
 		u.words = append(u.words, "the first of them at "+want.Age.Text+" or later")
 	case last.Age.set:

@@ -59,7 +59,7 @@ func (s *Sheet) gridRow(r *GridRow, left, w float64, columns int) {
 	if r.Note != "" {
 		note = s.wrap(r.Note, left-1.6, "", 6)
 	}
-	height := max(7.4, 3.3*float64(len(label))+2.5*float64(len(note))+1)
+	height := max(6.3, 3.3*float64(len(label))+2.5*float64(len(note))+1)
 	bottoms := make([][]string, len(r.Cells))
 	for i, c := range r.Cells {
 		if c.Bottom != "" {
@@ -69,10 +69,10 @@ func (s *Sheet) gridRow(r *GridRow, left, w float64, columns int) {
 		if c.Top != "" || r.Ticked {
 			need += 3.2
 		}
-		height = max(height, need+0.8)
+		height = max(height, need+0.6)
 	}
 	if r.Ticked {
-		height = max(height, 8.4)
+		height = max(height, 8)
 	}
 	y := s.pdf.GetY()
 	s.pdf.Rect(margin, y, left, height, "D")

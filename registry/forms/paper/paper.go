@@ -183,7 +183,7 @@ func (s *Sheet) wrap(t string, width float64, style string, size float64) []stri
 	var out []string
 	for part := range strings.SplitSeq(t, "\n") {
 		line := ""
-		for word := range strings.FieldsSeq(s.Text(part)) {
+		for word := range strings.FieldsFuncSeq(s.Text(part), func(r rune) bool { return r == ' ' }) {
 			next := word
 			if line != "" {
 				next = line + " " + word

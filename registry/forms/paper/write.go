@@ -94,6 +94,9 @@ type Column struct {
 // Table is rows under heads, which stand again on every page. A row stays on one page.
 func (s *Sheet) Table(columns []Column, rows [][]string) { s.table(columns, rows, 7.6, 3.5) }
 
+// Dense is Table with small letters.
+func (s *Sheet) Dense(columns []Column, rows [][]string) { s.table(columns, rows, 6.3, 2.6) }
+
 func (s *Sheet) table(columns []Column, rows [][]string, size, line float64) {
 	all := 0.0
 	for _, c := range columns {
@@ -159,22 +162,30 @@ func (s *Sheet) row(columns []Column, all float64, wrapped [][]string, height, l
 
 // Sign is lines for people to write on.
 func (s *Sheet) Sign(labels ...string) {
-	s.room(13)
-	w, y := Width/float64(len(labels)), s.pdf.GetY()+8
+	w := Width / float64(len(labels))
+	below, most := make([][]string, len(labels)), 0
 	for i, l := range labels {
+		below[i] = s.wrap(l, w-3, "", 6.5)
+		most = max(most, len(below[i]))
+	}
+	s.room(8 + 2.7*float64(most))
+	y := s.pdf.GetY() + 7
+	s.font("", 6.5)
+	for i := range labels {
 		x := margin + float64(i)*w
 		s.pdf.Line(x, y, x+w-3, y)
-		s.font("", 6.5)
-		s.pdf.SetXY(x, y+0.5)
-		s.pdf.CellFormat(w-3, 3, s.Text(l), "", 0, "L", false, 0, "")
+		s.pdf.SetXY(x, y+0.4)
+		for _, l := range below[i] {
+			s.pdf.CellFormat(w-3, 2.7, l, "", 2, "L", false, 0, "")
+		}
 	}
-	s.pdf.SetXY(margin, y+4.5)
+	s.pdf.SetXY(margin, y+0.6+2.7*float64(most))
 }
 
 // Tick is a box with a word, ticked or not.
 func Tick(on bool, word string) string {
 	if on {
-		return "☒ " + word
+		return "☒\u00a0" + word
 	}
-	return "☐ " + word
+	return "☐\u00a0" + word
 }
