@@ -18,6 +18,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -28,6 +29,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 	"github.com/coldkeep/coldkeep/registry/web"
 )
 
@@ -158,6 +160,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	}
 	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
+	statements := vis.New(st.VIS(), c.Codes, c.Clock)
+	r.doses.CheckStatements(statements)
+	printed := forms.New(st.Forms(), r.doses, c.Clock, "")
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.CollectorToken != "" {
 		if err := r.auth.EnsureAccount(ctx, CollectorAccount, c.CollectorToken, auth.ScopeCollector); err != nil {
@@ -168,6 +173,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	screens, err := web.New(web.Config{
 		Searches: searches,
 		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Quality: r.quality,
+		Forms: printed, VIS: statements,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -177,6 +183,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Schedules: inForce, Onboarding: imports, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+		Forms: printed, VIS: statements,
 		Enrolment: r.enrol, Review: look, People: screens, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)

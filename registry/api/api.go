@@ -31,6 +31,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/fhir"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -39,6 +40,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 // Answers keeps what was answered to a POST, by account and idempotency key.
@@ -58,6 +60,8 @@ type Config struct {
 	Quality       *quality.Service
 	Schedules     *schedules.Service
 	Onboarding    *onboarding.Service
+	Forms         *forms.Service
+	VIS           *vis.Service
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -153,6 +157,7 @@ func (s *server) engine() *gin.Engine {
 	s.patientRoutes(v1)
 	s.doseRoutes(v1)
 	s.reactionRoutes(v1)
+	s.formRoutes(v1)
 	s.stockRoutes(v1)
 	s.scheduleRoutes(v1)
 	s.importRoutes(v1)

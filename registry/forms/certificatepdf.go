@@ -286,3 +286,17 @@ func MissingWords(f schoolrule.Finding) string {
 	}
 	return out + "."
 }
+
+// Line is EvidenceLine, for the printed page.
+func (p *CertificatePage) Line(all []Evidence) string { return EvidenceLine(all) }
+
+// ExemptionLines are the exemptions in force, a line each.
+func (p *CertificatePage) ExemptionLines() (out []string) {
+	for _, e := range p.Exemptions {
+		out = append(out, ExemptionLine(e.Kind, e.Groups, e.From, e.Until))
+	}
+	return out
+}
+
+// On is the day of the dose as forms write it.
+func (d CertificateDose) On() string { return GivenOn(d.Dose) }

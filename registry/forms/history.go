@@ -165,9 +165,18 @@ func known(d coldkeep.Date) coldkeep.Date {
 	return d
 }
 
+// Name, Day, Sex and Guardian are the record's in words, for the printed pages.
+func (r *Record) Name() string { return Name(r.Person.Name()) }
+
+// Day is a date as forms write it.
+func (r *Record) Day(d coldkeep.Date) string { return Day(d) }
+
+// Sex is the sex in words; "" when it is not known.
+func (r *Record) Sex() string { return SexWord(r.Person.Sex) }
+
 // Guardian is who answers for the person, in words.
-func (p *HistoryPage) Guardian() string {
-	name, relation, _ := guardian(&p.Person)
+func (r *Record) Guardian() string {
+	name, relation, _ := guardian(&r.Person)
 	if name != "" && relation != "" {
 		name += " (" + strings.ToLower(relation) + ")"
 	}
@@ -176,6 +185,9 @@ func (p *HistoryPage) Guardian() string {
 
 // PrivacyLine stands on every official history.
 const PrivacyLine = "Confidential: this is a person's health record (77 Ill. Adm. Code 689; 45 CFR 160, 164). It is for the person, the guardian and those who need it for care, school or child care. It carries no social security number."
+
+// Privacy is PrivacyLine.
+func (p *HistoryPage) Privacy() string { return PrivacyLine }
 
 // NoteOfEnd is what the history says of itself at its end.
 func (p *HistoryPage) NoteOfEnd() string {

@@ -35,6 +35,8 @@ var menuSections = []menuSection{
 	{"Patients", []menuTab{
 		{"Find a patient", "/patients", "patients", []auth.Permission{auth.SearchPatients}, "/patients/search"},
 		{"Duplicates", "/duplicates", "duplicates", []auth.Permission{auth.ResolveDuplicates}, ""},
+		{"Statements (VIS)", "/vis", "vis", []auth.Permission{auth.SearchPatients, auth.ManageProgramme}, ""},
+		{"Blank forms", "/forms", "forms", []auth.Permission{auth.SearchPatients}, ""},
 		{"Take over from a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
 	}},
 	{"Units", []menuTab{{"Units", "/units", "units", []auth.Permission{auth.View}, ""}}},
@@ -43,6 +45,7 @@ var menuSections = []menuSection{
 	{"Devices", []menuTab{{"Devices", "/devices", "devices", []auth.Permission{auth.View}, ""}}},
 	{"Reports", []menuTab{
 		{"Quality", "/quality", "quality", []auth.Permission{auth.ReadQuality}, ""},
+		{"Statements", "/vis/report", "visreport", []auth.Permission{auth.ReadQuality}, ""},
 		{"De-identified", "/deidentified", "deidentified", []auth.Permission{auth.ReadDeidentified}, ""},
 	}},
 	{"Set-up", []menuTab{

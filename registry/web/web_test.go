@@ -23,6 +23,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -32,6 +33,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 const password = "correct horse battery"
@@ -138,6 +140,7 @@ func serve(t *testing.T) *site {
 	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
+		Forms: forms.New(st.Forms(), s.doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.again()
 	return s
@@ -371,8 +374,8 @@ func TestEveryPageNeedsSignIn(t *testing.T) {
 	h := &server{Config: Config{}, static: &assets{}}
 	b := s.browser()
 	for _, r := range h.engine().Routes() {
-		// The ways in, and an organization's application.
-		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/setup" || r.Path == "/static/*path" {
+		// The ways in, an organization's application, and what anybody who holds a print may ask.
+		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/verify" || r.Path == "/setup" || r.Path == "/static/*path" {
 			continue
 		}
 		path := regexp.MustCompile(`:\w+`).ReplaceAllString(r.Path, "x")
