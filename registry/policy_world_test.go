@@ -20,6 +20,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -29,6 +30,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 const (
@@ -74,6 +76,8 @@ type services struct {
 	enrol   *enrolment.Service
 	quality *quality.Service
 	sched   *schedules.Service
+	forms   *forms.Service
+	vis     *vis.Service
 	things  [5]things
 }
 
@@ -103,6 +107,7 @@ func serviceOn(t *testing.T, where string) *services {
 	s.enrol = enrolment.New(s.store.Enrolment(), s.auth, clock)
 	s.must(s.enrol.EnsureTexts(t.Context()))
 	s.quality = quality.New(s.store.Quality(), vaccine.Builtin(), clock)
+	s.forms, s.vis = forms.New(s.store.Forms(), s.doses, clock, ""), vis.New(s.store.VIS(), vaccine.Builtin(), clock)
 	return s
 }
 
