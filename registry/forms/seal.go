@@ -194,6 +194,13 @@ func (s *Service) Verify(ctx context.Context, q Question) (Answer, error) {
 		if !equal(k.Birth, seal(code, "birth", q.Birth.String())) {
 			return none
 		}
+		if site, err := tx.SiteEnrolment(ctx, p.Site); err == nil { // the day of the print is its site's
+			if zone, err := time.LoadLocation(site.TimeZone); err == nil {
+				p.At = p.At.In(zone)
+			}
+		} else if coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
+			return err
+		}
 		a = Answer{Form: p.Form, At: p.At, Pages: p.Pages, Checks: []Check{{"Code and birth date", true}}}
 		if q.Doses >= 0 {
 			a.Checks = append(a.Checks, Check{strconv.Itoa(q.Doses) + " doses in all", equal(k.Count, seal(code, "count", strconv.Itoa(q.Doses)))})

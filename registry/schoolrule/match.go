@@ -72,24 +72,27 @@ func (m *matcher) missing(s *Series) *unmet {
 	if n == 0 && u.left == len(s.Doses) {
 		words = fmt.Sprintf("%d dose%s", u.left, plural(u.left))
 	}
-	if s.Words != "" {
+	if s.Words != "" && len(s.Doses) > 1 {
 		words += " (for " + s.Words + ")"
 	}
 	u.words = append(u.words, words)
-	last := &s.Doses[len(s.Doses)-1]
+	last, which := &s.Doses[len(s.Doses)-1], "the last "
+	if u.left == 1 {
+		which = ""
+	}
 	switch {
 	case want.Age.set && len(s.Doses) == 1:
 		u.words = append(u.words, "at "+want.Age.Text+" or later")
 	case want.Age.set && want != last:
 		u.words = append(u.words, "the first of them at "+want.Age.Text+" or later")
 	case last.Age.set:
-		u.words = append(u.words, "the last at "+last.Age.Text+" or later")
+		u.words = append(u.words, which+"at "+last.Age.Text+" or later")
 	}
 	if last.After.set && last.After.Months > 0 {
-		u.words = append(u.words, "the last "+last.After.Text+" or more after the one before")
+		u.words = append(u.words, which+last.After.Text+" or more after the one before")
 	}
 	if last.Within.set {
-		u.words = append(u.words, "the last within "+last.Within.Text)
+		u.words = append(u.words, which+"within "+last.Within.Text)
 	}
 	if !m.hopeful {
 		h := *m

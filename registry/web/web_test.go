@@ -142,6 +142,7 @@ func serve(t *testing.T) *site {
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
 		Forms: forms.New(st.Forms(), s.doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
+	s.doses.CheckStatements(s.cfg.VIS)
 	s.again()
 	return s
 }
