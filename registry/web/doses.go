@@ -86,7 +86,7 @@ func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string
 	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Form: cmp.Or(c.PostForm("form"), ulid.Make().String()), Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
 	p.Values.Date, p.Values.Given = v.Today.String(), v.Today.String()
 	p.Values.Source = "01"
-	p.Statements = offered{Languages: patient.Languages, Language: "eng"}
+	p.Statements = offered{Languages: patient.Languages}
 	if kind != immunization.Administered {
 		p.Values.Date = ""
 		if kind == immunization.Refused {

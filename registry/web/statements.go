@@ -277,7 +277,7 @@ type offered struct {
 // the last were handed over.
 func (s *server) offer(c *gin.Context, cvx string, v *immunization.View) (offered, error) {
 	choice, err := s.VIS.For(c.Request.Context(), principal(c), cvx)
-	o := offered{Each: choice.Each, Several: choice.Several, Languages: patient.Languages, Language: "eng"}
+	o := offered{Each: choice.Each, Several: choice.Several, Languages: patient.Languages}
 	for _, d := range v.Doses {
 		for _, st := range d.VIS {
 			if st.Language != "" {
@@ -291,7 +291,7 @@ func (s *server) offer(c *gin.Context, cvx string, v *immunization.View) (offere
 // keep gives the statements of a dose that is corrected.
 func (s *server) kept(c *gin.Context, d *immunization.Dose) (offered, error) {
 	all, err := s.VIS.List(c.Request.Context(), principal(c))
-	o := offered{Languages: patient.Languages, Language: "eng"}
+	o := offered{Languages: patient.Languages}
 	for _, st := range all {
 		i := slices.IndexFunc(d.VIS, func(v immunization.VIS) bool { return v.Document == st.Code })
 		if i >= 0 || st.Current && slices.Contains(st.CVX, d.CVX) {
