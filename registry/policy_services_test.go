@@ -18,10 +18,12 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/recall"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 // grantsOf reads who has which permission from the page.
@@ -448,6 +450,102 @@ func methods() []method {
 		}},
 		{name: "coverage.RetireMeasure", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
 			return s.cover.RetireMeasure(ctx(s), by, "none")
+		}},
+		{name: "forms.Certificate", perms: subset, of: 5, call: func(s *services, by auth.Principal, o things) error {
+			p, err := s.forms.Certificate(ctx(s), by, o["patient"], "")
+			if err == nil && by.Role == auth.School && (len(p.Person.Contacts)+len(p.Person.Addresses)+len(p.Person.Guardians) > 0 || p.Person.Sex != "" || p.View.Doses[0].Lot != "" || len(p.View.Reactions) > 0) {
+				s.t.Errorf("a school's certificate has %+v", p)
+			}
+			return err
+		}},
+		{name: "forms.CertificatePDF", perms: subset, of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.CertificatePDF(ctx(s), by, o["patient"], "K")
+			return err
+		}},
+		{name: "forms.SchoolStatus", perms: subset, of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.SchoolStatus(ctx(s), by, o["patient"], "")
+			return err
+		}},
+		{name: "forms.PrintsOf", perms: subset, of: 5, call: func(s *services, by auth.Principal, o things) error {
+			all, err := s.forms.PrintsOf(ctx(s), by, o["patient"])
+			if by.Role == auth.School && len(all) > 0 {
+				s.t.Errorf("a school sees who printed: %+v", all)
+			}
+			return err
+		}},
+		{name: "forms.HistoryReport", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.HistoryReport(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "forms.HistoryPDF", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.HistoryPDF(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "forms.VisitPDF", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.VisitPDF(ctx(s), by, o["patient"], coldkeep.DateOf(time.Now()))
+			return err
+		}},
+		{name: "forms.OptOutPDF", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.OptOutPDF(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "forms.NewPatientPDF", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.NewPatientPDF(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "forms.Vaers", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.Vaers(ctx(s), by, o["reaction"])
+			return err
+		}},
+		{name: "forms.VaersPDF", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.forms.VaersPDF(ctx(s), by, o["reaction"])
+			return err
+		}},
+		{name: "forms.Blank", perms: one(auth.SearchPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.forms.Blank(by, forms.OptOut)
+			return err
+		}},
+		{name: "vis.HandedOver", perms: one(auth.ViewPatients), of: 5, call: func(s *services, by auth.Principal, o things) error {
+			_, _, err := s.vis.HandedOver(ctx(s), by, o["patient"])
+			return err
+		}},
+		{name: "vis.List", perms: one(auth.SearchPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.vis.List(ctx(s), by)
+			return err
+		}},
+		{name: "vis.Get", perms: one(auth.SearchPatients), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.vis.Get(ctx(s), by, o["none"])
+			return err
+		}},
+		{name: "vis.For", perms: one(auth.SearchPatients), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.vis.For(ctx(s), by, "03")
+			return err
+		}},
+		{name: "vis.Open", perms: one(auth.SearchPatients), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.vis.Open(ctx(s), by, o["none"], "eng")
+			return err
+		}},
+		{name: "vis.AddEdition", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := s.vis.AddEdition(ctx(s), by, vis.Edition{})
+			return err
+		}},
+		{name: "vis.SetCurrent", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			return s.vis.SetCurrent(ctx(s), by, o["none"], true, why)
+		}},
+		{name: "vis.AddText", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			return s.vis.AddText(ctx(s), by, vis.Text{})
+		}},
+		{name: "vis.WithdrawText", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			return s.vis.WithdrawText(ctx(s), by, o["none"], "eng", why)
+		}},
+		{name: "vis.TextsOf", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.vis.TextsOf(ctx(s), by, o["none"])
+			return err
+		}},
+		{name: "vis.Report", perms: one(auth.ReadQuality), of: 2, call: func(s *services, by auth.Principal, o things) error {
+			today := coldkeep.DateOf(time.Now())
+			_, err := s.vis.Report(ctx(s), by, coldkeep.SiteID(o["site"]), today-30, today)
+			return err
 		}},
 		{name: "schedules.List", perms: one(auth.ManageProgramme), of: 1, call: func(s *services, by auth.Principal, _ things) error {
 			_, err := s.sched.List(ctx(s), by)

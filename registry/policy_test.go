@@ -99,6 +99,9 @@ var calls = map[string]call{
 	"GET /live":                                     {plain: true},
 	"GET /lots":                                     {shows: `{number}`},
 	"GET /quality":                                  {query: `site={site}`},
+	"GET /vis/report":                               {query: `site={site}`},
+	"GET /vis/report.csv":                           {query: `site={site}`},
+	"GET /api/v1/vis/report":                        {query: `site={site}&from={today}&to={today}`},
 	"GET /quality.csv":                              {query: `site={site}`},
 	"GET /trail":                                    {shows: `Fridge {unit}`},
 	"GET /units":                                    {shows: `Fridge {unit}`},
@@ -203,7 +206,7 @@ var variants = map[string]string{
 
 // openTo are the beginnings of what nobody needs to sign in for: a wrong password is no
 // refusal of the route.
-var openTo = []string{"/signin", "/setup", "/apply", "/static/", "/api/openapi.json", "/api/v1/devices/claims", "/fhir/metadata", "/stop/"}
+var openTo = []string{"/signin", "/verify", "/setup", "/apply", "/static/", "/api/openapi.json", "/api/v1/devices/claims", "/fhir/metadata", "/stop/"}
 
 func isOpen(path string) bool {
 	return slices.ContainsFunc(openTo, func(p string) bool { return strings.HasPrefix(path, p) })

@@ -22,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -32,6 +33,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 const (
@@ -79,6 +81,8 @@ type services struct {
 	cover   *coverage.Service
 	sched   *schedules.Service
 	recall  *recall.Service
+	forms   *forms.Service
+	vis     *vis.Service
 	things  [5]things
 }
 
@@ -110,6 +114,7 @@ func serviceOn(t *testing.T, where string) *services {
 	s.must(s.enrol.EnsureTexts(t.Context()))
 	s.cover = coverage.New(s.store.Coverage(), s.sched, clock)
 	s.quality = quality.New(s.store.Quality(), vaccine.Builtin(), clock)
+	s.forms, s.vis = forms.New(s.store.Forms(), s.doses, clock, ""), vis.New(s.store.VIS(), vaccine.Builtin(), clock)
 	return s
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/demo"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/hl7/sftp"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -36,6 +37,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 	"github.com/coldkeep/coldkeep/registry/web"
 )
 
@@ -178,6 +180,9 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	r.doses = immunization.New(st.Immunizations(), inForce, c.Codes, c.Clock)
 	r.people.Follow(r.doses)
 	covered := coverage.New(st.Coverage(), inForce, c.Clock)
+	statements := vis.New(st.VIS(), c.Codes, c.Clock)
+	r.doses.CheckStatements(statements)
+	printed := forms.New(st.Forms(), r.doses, c.Clock, "")
 	imports := onboarding.New(st.Onboarding(), r.people, r.doses, c.Clock)
 	if c.Identity.Application == "" {
 		c.Identity = hl7.DefaultIdentity
@@ -192,7 +197,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	searches := throttle.NewSearches()
 	screens, err := web.New(web.Config{
 		Searches: searches,
-		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality, Coverage: covered, Recall: r.recall,
+		Auth:     r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Schedules: inForce, Onboarding: imports, Exchange: r.records, Quality: r.quality, Coverage: covered, Recall: r.recall, Forms: printed, VIS: statements,
 		Enrolment: r.enrol, Review: look, Trail: st, Sessions: st.Sessions(),
 		Readings: c.Readings, Inbox: c.Inbox, Live: c.Live, Devices: c.Devices, Latest: c.Latest, Verdicts: c.Verdicts, Channels: c.Channels,
 		Clock: c.Clock, Log: c.Log, SecureCookies: c.SecureCookies, TrustedOrigins: c.TrustedOrigins,
@@ -202,6 +207,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		return err
 	}
 	calls := api.New(api.Config{Searches: searches, Auth: r.auth, Templog: r.templog, Inventory: r.stock, Patients: r.people, Immunizations: r.doses, Quality: r.quality, Coverage: covered, Schedules: inForce, Onboarding: imports, Exchange: r.records, Recall: r.recall, SMSSecret: c.SMSSecret, Answers: st, Log: c.Log, Broker: c.Broker, Clock: c.Clock,
+		Forms: printed, VIS: statements,
 		Enrolment: r.enrol, Review: look, People: screens, Origin: c.Origin, Proxies: c.TrustedProxies})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)

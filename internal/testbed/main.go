@@ -90,6 +90,7 @@ var packages = map[string]string{
 	"/usr/bin/qemu-arm-static":         "qemu-user-static",
 	"/usr/bin/mcopy":                   "mtools",
 	"/usr/bin/sftp":                    "openssh-client",
+	"/usr/bin/pdftotext":               "poppler-utils",
 }
 
 // npmFolders hold a package-lock.json: the screens' libraries and the accessibility

@@ -33,6 +33,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/fhir"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/hl7/door"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -43,6 +44,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 // Answers keeps what was answered to a POST, by account and idempotency key.
@@ -65,7 +67,9 @@ type Config struct {
 	Onboarding    *onboarding.Service
 	Exchange      *exchange.Service
 	Recall        *recall.Service
-	SMSSecret     []byte             // the gateway of text messages signs with it; none: its answers are refused
+	SMSSecret     []byte // the gateway of text messages signs with it; none: its answers are refused
+	Forms         *forms.Service
+	VIS           *vis.Service
 	Searches      *throttle.Searches // shared with the screens; absent: limits of the API's own
 	Answers       Answers
 	Log           *slog.Logger
@@ -167,6 +171,7 @@ func (s *server) engine() *gin.Engine {
 	s.patientRoutes(v1)
 	s.doseRoutes(v1)
 	s.reactionRoutes(v1)
+	s.formRoutes(v1)
 	s.stockRoutes(v1)
 	s.scheduleRoutes(v1)
 	s.importRoutes(v1)

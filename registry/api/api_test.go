@@ -22,6 +22,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -32,6 +33,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 const (
@@ -102,7 +104,7 @@ func serve(t testing.TB, where string) *client {
 	}
 	doses := immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
 	c.imports = onboarding.New(st.Onboarding(), c.people, doses, coldkeep.RealClock{})
-	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Recall: recall.New(recall.Config{Store: st.Recall(), Patients: c.people, Doses: doses, Schedule: inForce, Clock: coldkeep.RealClock{}}), SMSSecret: []byte("gateway-secret"), Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), Exchange: exchange.New(st.Exchange(), hl7.New(c.people, doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
+	srv := httptest.NewServer(New(Config{Auth: people, Templog: c.log, Inventory: c.stock, Patients: c.people, Immunizations: doses, Schedules: inForce, Onboarding: c.imports, Recall: recall.New(recall.Config{Store: st.Recall(), Patients: c.people, Doses: doses, Schedule: inForce, Clock: coldkeep.RealClock{}}), SMSSecret: []byte("gateway-secret"), Forms: forms.New(st.Forms(), doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}), Coverage: coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}), Exchange: exchange.New(st.Exchange(), hl7.New(c.people, doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil), People: c, Answers: st, Log: slog.New(slog.DiscardHandler), Broker: "ssl://broker.example:8883",
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{})}))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL

@@ -75,6 +75,7 @@ type doseJSON struct {
 	ID          string          `json:"id,omitempty"`
 	Kind        string          `json:"kind"`
 	Date        coldkeep.Date   `json:"date"`
+	DayUnknown  bool            `json:"day_unknown,omitempty"` // of a historical dose: only the month of date is known
 	CVX         string          `json:"cvx"`
 	MVX         string          `json:"mvx,omitempty"`
 	NDC         string          `json:"ndc,omitempty"`
@@ -108,10 +109,11 @@ type visJSON struct {
 	Document string        `json:"document"`
 	Edition  coldkeep.Date `json:"edition"`
 	Given    coldkeep.Date `json:"given"`
+	Language string        `json:"language,omitempty"`
 }
 
 func doseOut(d *immunization.Dose) doseJSON {
-	out := doseJSON{ID: d.ID, Kind: string(d.Kind), Date: d.Date, CVX: d.CVX, MVX: d.MVX, NDC: d.NDC, Lot: d.Lot, Expires: d.Expires, Stock: d.StockID, BodySite: d.BodySite, Route: d.Route,
+	out := doseJSON{ID: d.ID, Kind: string(d.Kind), Date: d.Date, DayUnknown: d.DayUnknown, CVX: d.CVX, MVX: d.MVX, NDC: d.NDC, Lot: d.Lot, Expires: d.Expires, Stock: d.StockID, BodySite: d.BodySite, Route: d.Route,
 		Amount: d.Amount, Eligibility: d.Eligibility, Funding: d.Funding, GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Site: d.Site, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal,
 		Note: d.Note, NonViable: d.NonViable, DuplicateOf: d.DuplicateOf, EnteredAt: &d.EnteredAt, Revision: d.Revision}
 	for _, v := range d.VIS {
@@ -124,7 +126,7 @@ func doseOut(d *immunization.Dose) doseJSON {
 }
 
 func (j *doseJSON) dose() immunization.Dose {
-	d := immunization.Dose{ID: j.ID, Kind: immunization.DoseKind(j.Kind), Date: j.Date, CVX: j.CVX, MVX: j.MVX, NDC: j.NDC, Lot: j.Lot, Expires: j.Expires, StockID: j.Stock, BodySite: j.BodySite,
+	d := immunization.Dose{ID: j.ID, Kind: immunization.DoseKind(j.Kind), Date: j.Date, DayUnknown: j.DayUnknown, CVX: j.CVX, MVX: j.MVX, NDC: j.NDC, Lot: j.Lot, Expires: j.Expires, StockID: j.Stock, BodySite: j.BodySite,
 		Route: j.Route, Amount: j.Amount, Eligibility: j.Eligibility, Funding: j.Funding, GivenBy: j.GivenBy, OrderedBy: j.OrderedBy, Site: j.Site, Source: j.Source, Elsewhere: j.Elsewhere,
 		Refusal: j.Refusal, Note: j.Note, Revision: j.Revision}
 	for _, v := range j.VIS {

@@ -116,7 +116,7 @@ func (f furnisher) history(h household, m member, id string, lots []inventory.Lo
 		}
 		d := immunization.Dose{Patient: id, Kind: immunization.Historical, Date: on, CVX: x.cvx, MVX: x.mvx, Source: "01", Elsewhere: "Before Coldkeep"}
 		if v.Today-on <= drawDays {
-			d = fromLot(d, x, h.site, lots)
+			d = f.fromLot(d, x, h.site, lots)
 		}
 		if _, err := f.s.Immunizations.Record(f.ctx, by, d, immunization.Confirm{Yes: true, Why: "Demo"}); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (f furnisher) history(h household, m member, id string, lots []inventory.Lo
 }
 
 // fromLot makes a dose one from a lot of the practice, when there is a lot for it.
-func fromLot(d immunization.Dose, x shot, site coldkeep.SiteID, lots []inventory.LotView) immunization.Dose {
+func (f furnisher) fromLot(d immunization.Dose, x shot, site coldkeep.SiteID, lots []inventory.LotView) immunization.Dose {
 	for _, l := range lots {
 		if l.Site != site || l.CVX != x.cvx || l.DosesOnHand < 1 || l.Held() {
 			continue
@@ -149,6 +149,10 @@ func fromLot(d immunization.Dose, x shot, site coldkeep.SiteID, lots []inventory
 		}
 		if x.route == "PO" {
 			d.Amount, d.BodySite = "2", ""
+		}
+		for _, st := range f.s.Immunizations.Codes().CurrentStatements(d.CVX) {
+			d.VIS = append(d.VIS, immunization.VIS{Document: st.Code, Edition: st.Edition, Given: d.Date, Language: "eng"})
+			break // the first is one that is enough, but for a combination, which the report about statements shows
 		}
 		return d
 	}

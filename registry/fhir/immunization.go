@@ -61,7 +61,7 @@ type Education struct {
 func FromDose(d immunization.Dose, product, practice string) Immunization {
 	out := Immunization{
 		ResourceType: "Immunization", ID: d.ID, Status: "completed", Patient: Reference{Reference: "Patient/" + d.Patient},
-		OccurrenceDateTime: d.Date.String(), PrimarySource: d.Kind == immunization.Administered,
+		OccurrenceDateTime: occurred(&d), PrimarySource: d.Kind == immunization.Administered,
 		LotNumber: d.Lot, ExpirationDate: d.Expires.String(),
 		Site: code(systemBodySite, d.BodySite), Route: code(systemRoute, d.Route), FundingSource: code(systemFunding, d.Funding),
 		VaccineCode: Concept{Coding: []Coding{{System: systemCVX, Code: d.CVX}}, Text: product},
@@ -114,4 +114,12 @@ func FromDose(d immunization.Dose, product, practice string) Immunization {
 		out.ProgramEligibility = []Concept{*e}
 	}
 	return out
+}
+
+// occurred is the day of a dose, or its month alone when no more is known.
+func occurred(d *immunization.Dose) string {
+	if on := d.Date.String(); !d.DayUnknown || on == "" {
+		return on
+	}
+	return d.Date.String()[:len("2026-03")]
 }

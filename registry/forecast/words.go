@@ -39,6 +39,9 @@ func ageWords(born, on Date) string {
 	return plural(months/12, "year")
 }
 
+// AgeWords tells an age on a day as one says it, such as "4 years, 2 months".
+func AgeWords(born, on Date) string { return ageWords(born, on) }
+
 // monthsAfter is the day a patient is so many months old, as it is told: in months
 // below two years, then in years and months.
 func monthsAfter(born Date, n int) Date {

@@ -75,6 +75,14 @@ func (s *Service) check(d *Dose, of Subject, today coldkeep.Date) error {
 }
 
 func (s *Service) checkDay(d *Dose, of Subject, today coldkeep.Date) error {
+	if d.DayUnknown {
+		if d.Kind != Historical {
+			return coldkeep.Errorf(coldkeep.EINVALID, "Date: only of a historical dose may the day be unknown.")
+		}
+		if d.Date = MonthFrom(d.Date); d.Date < of.Birth && MonthTo(d.Date) >= of.Birth {
+			d.Date = of.Birth // the child was born in that month
+		}
+	}
 	switch {
 	case !d.Date.Known():
 		return coldkeep.Errorf(coldkeep.EINVALID, "Date: want a day such as 2026-03-02.")
@@ -129,6 +137,19 @@ func (s *Service) checkCodes(d *Dose) error {
 		}
 	}
 	return nil
+}
+
+// MonthFrom is the first day of a day's month, and MonthTo the last: what a dose of which
+// only the month is known can mean.
+func MonthFrom(d coldkeep.Date) coldkeep.Date {
+	y, m, _ := d.Civil()
+	return coldkeep.NewDate(y, m, 1)
+}
+
+// MonthTo is the last day of a day's month.
+func MonthTo(d coldkeep.Date) coldkeep.Date {
+	y, m, _ := d.Civil()
+	return coldkeep.NewDate(y, m, coldkeep.DaysIn(y, m))
 }
 
 // vfcAge is the birthday at which eligibility for Vaccines for Children ends (42 U.S.C.

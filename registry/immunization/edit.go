@@ -77,6 +77,7 @@ func (s *Service) Edit(ctx context.Context, by auth.Principal, d Dose, why strin
 func corrected(was, d Dose) Dose {
 	out := was
 	out.Revision = was.Revision + 1
+	out.DayUnknown = d.DayUnknown
 	out.Date, out.CVX, out.MVX, out.NDC, out.Lot, out.Expires, out.StockID = d.Date, d.CVX, d.MVX, d.NDC, d.Lot, d.Expires, d.StockID
 	out.BodySite, out.Route, out.Amount, out.Eligibility, out.Funding, out.VIS = d.BodySite, d.Route, d.Amount, d.Eligibility, d.Funding, d.VIS
 	out.GivenBy, out.OrderedBy, out.Source, out.Elsewhere, out.Refusal, out.Note = d.GivenBy, d.OrderedBy, d.Source, d.Elsewhere, d.Refusal, d.Note
@@ -89,7 +90,7 @@ func differences(a, b *Dose) string {
 	for _, f := range []struct {
 		name string
 		same bool
-	}{{"date", a.Date == b.Date}, {"CVX", a.CVX == b.CVX}, {"MVX", a.MVX == b.MVX}, {"NDC", a.NDC == b.NDC}, {"lot", a.Lot == b.Lot && a.StockID == b.StockID},
+	}{{"date", a.Date == b.Date && a.DayUnknown == b.DayUnknown}, {"CVX", a.CVX == b.CVX}, {"MVX", a.MVX == b.MVX}, {"NDC", a.NDC == b.NDC}, {"lot", a.Lot == b.Lot && a.StockID == b.StockID},
 		{"expiry", a.Expires == b.Expires}, {"body site", a.BodySite == b.BodySite}, {"route", a.Route == b.Route}, {"amount", a.Amount == b.Amount},
 		{"eligibility", a.Eligibility == b.Eligibility}, {"funding", a.Funding == b.Funding}, {"given by", a.GivenBy == b.GivenBy}, {"ordered by", a.OrderedBy == b.OrderedBy},
 		{"VIS", slices.Equal(a.VIS, b.VIS)}, {"source", a.Source == b.Source && a.Elsewhere == b.Elsewhere}, {"refusal", a.Refusal == b.Refusal}, {"note", a.Note == b.Note}} {

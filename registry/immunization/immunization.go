@@ -15,14 +15,17 @@ type Dose struct {
 	ID      string // ULID
 	Patient string
 	Kind    DoseKind
-	Date    coldkeep.Date        // the day it was given or refused
-	CVX     string               // vaccine code, such as "107"
-	MVX     string               // manufacturer code; "" when not known
-	NDC     string               // 5-4-2 with dashes; "" when not known
-	Lot     string               // the manufacturer's lot number as printed; "" when not known
-	Expires coldkeep.Date        // of the lot
-	StockID string               // the stock line it was drawn from (inventory.Lot.ID); "" for a dose from elsewhere
-	Unit    coldkeep.ApplianceID // where that lot stood when the dose was drawn; "" when not known
+	Date    coldkeep.Date // the day it was given or refused
+	// DayUnknown is that only the month of a historical dose is known. Date is then the first
+	// day that can be meant, by which no age or interval is taken for longer than it was.
+	DayUnknown bool
+	CVX        string               // vaccine code, such as "107"
+	MVX        string               // manufacturer code; "" when not known
+	NDC        string               // 5-4-2 with dashes; "" when not known
+	Lot        string               // the manufacturer's lot number as printed; "" when not known
+	Expires    coldkeep.Date        // of the lot
+	StockID    string               // the stock line it was drawn from (inventory.Lot.ID); "" for a dose from elsewhere
+	Unit       coldkeep.ApplianceID // where that lot stood when the dose was drawn; "" when not known
 
 	BodySite    string // HL7 table 0163, such as "LA"
 	Route       string // HL7 table 0162, such as "IM"
@@ -101,6 +104,7 @@ type VIS struct {
 	Document string // CDC's name, or the 24 digits of its code
 	Edition  coldkeep.Date
 	Given    coldkeep.Date
+	Language string `json:",omitempty"` // ISO 639-2, such as "spa"; "" English, or not recorded
 }
 
 // Fact is something that is true of a patient and bears on the forecast or on whether

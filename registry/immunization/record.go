@@ -68,6 +68,10 @@ func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confi
 			return d, err
 		}
 	}
+	said, err := s.ofStatements(ctx, &d)
+	if err != nil {
+		return d, err
+	}
 	sent := d
 	err = s.tx(ctx, by, func(tx Tx) error {
 		g, err := s.open(ctx, tx, by, sent.Patient, auth.RecordDoses)
@@ -85,7 +89,7 @@ func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confi
 			d = *before
 			return nil
 		}
-		if d, err = s.record(ctx, tx, by, g, sent, c); err != nil || form.Form == "" {
+		if d, err = s.record(ctx, tx, by, g, sent, c, said...); err != nil || form.Form == "" {
 			return err
 		}
 		form.Dose = d.ID
@@ -94,7 +98,7 @@ func (s *Service) Record(ctx context.Context, by auth.Principal, d Dose, c Confi
 	return d, err
 }
 
-func (s *Service) record(ctx context.Context, tx Tx, by auth.Principal, g patient.Gate, d Dose, c Confirm) (Dose, error) {
+func (s *Service) record(ctx context.Context, tx Tx, by auth.Principal, g patient.Gate, d Dose, c Confirm, said ...Warning) (Dose, error) {
 	d.ID, d.Revision = ulid.Make().String(), 1
 	d.Patient = g.Head
 	d.EnteredBy, d.EnteredSite, d.EnteredAt = by.Name, by.Site, s.clock.Now()
@@ -114,7 +118,7 @@ func (s *Service) record(ctx context.Context, tx Tx, by auth.Principal, g patien
 	if same := before.same(&d); same != nil {
 		return *same, nil
 	}
-	if err := confirmed(warnings, c); err != nil {
+	if err := confirmed(append(warnings, said...), c); err != nil {
 		return d, err
 	}
 	if d.StockID != "" {

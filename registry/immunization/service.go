@@ -26,6 +26,25 @@ type Service struct {
 	schedule Schedule
 	codes    *vaccine.Codes
 	clock    coldkeep.Clock
+
+	statements Statements // absent: nobody looks
+}
+
+// Statements looks at the Vaccine Information Statements that are to be recorded with a dose.
+type Statements interface {
+	Check(ctx context.Context, handed []VIS) ([]Warning, error)
+}
+
+// CheckStatements names who looks at the statements of a dose. It is to be called before the service is
+// used; without it every edition is taken as it comes.
+func (s *Service) CheckStatements(by Statements) { s.statements = by }
+
+// ofStatements are the warnings about a dose's statements.
+func (s *Service) ofStatements(ctx context.Context, d *Dose) ([]Warning, error) {
+	if s.statements == nil || d.Kind != Administered {
+		return nil, nil
+	}
+	return s.statements.Check(ctx, d.VIS)
 }
 
 // New returns the service.

@@ -87,6 +87,15 @@ func (s *Service) View(ctx context.Context, by auth.Principal, id string) (*View
 	return v, err
 }
 
+// ViewIn is View in a transaction of the caller's, who has asked the gate and writes the view
+// into the trail. site is the practice whose day it is.
+func (s *Service) ViewIn(ctx context.Context, tx Tx, g patient.Gate, site coldkeep.SiteID) (*View, error) {
+	return s.view(ctx, tx, g, site, false)
+}
+
+// VAERSOf is VAERS of a view of the reaction's patient, for a caller who has asked the gate.
+func (s *Service) VAERSOf(v *View, r Reaction) *VAERS { return s.vaers(v, r) }
+
 // practices names the sites that gave doses; one that is not kept has no name.
 func practices(ctx context.Context, tx Tx, doses ...Dose) (map[coldkeep.SiteID]string, error) {
 	out := map[coldkeep.SiteID]string{}

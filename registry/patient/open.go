@@ -196,3 +196,6 @@ func (s *Service) Standing(ctx context.Context, by auth.Principal, id string) (P
 	})
 	return p, err
 }
+
+// Subset is a record as a school or a child-care centre sees it: name and birth date.
+func Subset(p Patient) Patient { return subset(p) }

@@ -26,19 +26,19 @@ func (s immunizationStore) Tx(ctx context.Context, do func(immunization.Tx) erro
 
 const doseColumns = `id, patient, kind, given, cvx, mvx, ndc, lot, expires, stock, unit, body_site, route, amount, eligibility, funding, vis,
 	given_by, ordered_by, site, source, elsewhere, refusal, note, non_viable, duplicate_of, distinct_from, deleted_by, deleted_at, deleted_why,
-	entered_by, entered_site, entered_at, revision`
+	entered_by, entered_site, entered_at, revision, day_unknown`
 
 func dose(s scanner) (d immunization.Dose, err error) {
 	var given, expires, vis, distinct, deletedBy, deletedWhy string
 	var deletedAt sql.NullInt64
-	var entered int64
+	var entered, dayUnknown int64
 	err = s.Scan(&d.ID, &d.Patient, &d.Kind, &given, &d.CVX, &d.MVX, &d.NDC, &d.Lot, &expires, &d.StockID, &d.Unit, &d.BodySite, &d.Route, &d.Amount, &d.Eligibility, &d.Funding, &vis,
 		&d.GivenBy, &d.OrderedBy, &d.Site, &d.Source, &d.Elsewhere, &d.Refusal, &d.Note, &d.NonViable, &d.DuplicateOf, &distinct, &deletedBy, &deletedAt, &deletedWhy,
-		&d.EnteredBy, &d.EnteredSite, &entered, &d.Revision)
+		&d.EnteredBy, &d.EnteredSite, &entered, &d.Revision, &dayUnknown)
 	if err != nil {
 		return d, err
 	}
-	d.EnteredAt, d.Deleted, d.DistinctFrom = database.Time(entered), deletion(deletedBy, deletedAt, deletedWhy), strings.Fields(distinct)
+	d.EnteredAt, d.Deleted, d.DistinctFrom, d.DayUnknown = database.Time(entered), deletion(deletedBy, deletedAt, deletedWhy), strings.Fields(distinct), dayUnknown != 0
 	if d.Date, err = date(given); err != nil {
 		return d, err
 	}
@@ -71,7 +71,7 @@ func doseArgs(d *immunization.Dose) ([]any, error) {
 	}
 	return []any{d.ID, d.Patient, string(d.Kind), d.Date.String(), d.CVX, d.MVX, d.NDC, d.Lot, d.Expires.String(), d.StockID, string(d.Unit), d.BodySite, d.Route, d.Amount,
 		d.Eligibility, d.Funding, vis, d.GivenBy, d.OrderedBy, string(d.Site), d.Source, d.Elsewhere, d.Refusal, d.Note, d.NonViable, d.DuplicateOf,
-		strings.Join(d.DistinctFrom, " "), deleted.By, deletedAt, deleted.Reason, d.EnteredBy, string(d.EnteredSite), database.Millis(d.EnteredAt), d.Revision}, nil
+		strings.Join(d.DistinctFrom, " "), deleted.By, deletedAt, deleted.Reason, d.EnteredBy, string(d.EnteredSite), database.Millis(d.EnteredAt), d.Revision, flag(d.DayUnknown)}, nil
 }
 
 // ofPatients is a condition on the column patient, with its parameters from $1 on.

@@ -260,3 +260,6 @@ func (c *Codes) Statement(code string) (Statement, bool) {
 	}
 	return Statement{}, false
 }
+
+// AllStatements lists every VIS edition of the code sets.
+func (c *Codes) AllStatements() []Statement { return slices.Clone(c.sets.Statements) }

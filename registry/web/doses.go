@@ -24,18 +24,18 @@ import (
 // then what was done with it.
 type newDosePage struct {
 	*immunization.View
-	Codes    *vaccine.Codes
-	Kind     immunization.DoseKind
-	Form     string // the key of the form: sent twice, it records one dose
-	Group    string // only lots of this vaccine group
-	Picks    []immunization.Pick
-	Lot      *immunization.Pick // chosen
-	Current  []vaccine.Statement
-	Values   doseDefaults
-	Warnings []immunization.Warning
-	Vaccines []vaccine.Vaccine
-	Dose     *immunization.Dose // of an edit
-	Changes  []immunization.Change
+	Codes      *vaccine.Codes
+	Kind       immunization.DoseKind
+	Form       string // the key of the form: sent twice, it records one dose
+	Group      string // only lots of this vaccine group
+	Picks      []immunization.Pick
+	Lot        *immunization.Pick // chosen
+	Statements offered
+	Values     doseDefaults
+	Warnings   []immunization.Warning
+	Vaccines   []vaccine.Vaccine
+	Dose       *immunization.Dose // of an edit
+	Changes    []immunization.Change
 	// Meanwhile is what somebody else has changed since the form was made.
 	Meanwhile []patient.Meanwhile
 	Mine      bool // the person may correct it
@@ -86,6 +86,7 @@ func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string
 	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: kind, Form: cmp.Or(c.PostForm("form"), ulid.Make().String()), Vaccines: s.Immunizations.Codes().Vaccines(kind != immunization.Historical)}
 	p.Values.Date, p.Values.Given = v.Today.String(), v.Today.String()
 	p.Values.Source = "01"
+	p.Statements = offered{Languages: patient.Languages}
 	if kind != immunization.Administered {
 		p.Values.Date = ""
 		if kind == immunization.Refused {
@@ -114,7 +115,9 @@ func (s *server) dosePage(c *gin.Context, kind immunization.DoseKind, lot string
 	p.Picks = s.Immunizations.Picks(v, stock.Lots, site)
 	if i := slices.IndexFunc(p.Picks, func(k immunization.Pick) bool { return k.ID == lot }); i >= 0 {
 		p.Lot = &p.Picks[i]
-		p.Current = s.Immunizations.Codes().CurrentStatements(p.Lot.CVX)
+		if p.Statements, err = s.offer(c, p.Lot.CVX, v); err != nil {
+			return nil, err
+		}
 		p.Values.Route = p.Lot.Route
 		p.Values.BodySite, p.Values.Amount = usualSite(v, p.Lot.Route), usualAmount(p.Lot.Route)
 	} else if lot != "" {
@@ -208,18 +211,9 @@ func (s *server) formDose(c *gin.Context) (immunization.Dose, error) {
 	if d.Expires, err = formDate(c, "expires", "Expires"); err != nil {
 		return d, err
 	}
-	handed, err := formDate(c, "vis_given", "VIS handed over")
-	if err != nil {
-		return d, err
-	}
-	for _, code := range c.PostFormArray("vis") {
-		st, ok := s.Immunizations.Codes().Statement(code)
-		if !ok {
-			return d, coldkeep.Errorf(coldkeep.EINVALID, "VIS: %q is not an edition.", code)
-		}
-		d.VIS = append(d.VIS, immunization.VIS{Document: st.Code, Edition: st.Edition, Given: handed})
-	}
-	return d, nil
+	d.DayUnknown = c.PostForm("day_unknown") != "" && d.Kind == immunization.Historical
+	d.VIS, err = s.formStatements(c)
+	return d, err
 }
 
 func confirmOf(c *gin.Context) immunization.Confirm {
@@ -297,7 +291,9 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 	d := &v.Doses[i]
 	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: d.Kind, Dose: d, Vaccines: s.Immunizations.Codes().Vaccines(false)}
 	p.Mine = d.Deleted == nil && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
-	p.Current = s.Immunizations.Codes().Statements(d.CVX)
+	if p.Statements, err = s.kept(c, d); err != nil {
+		return nil, err
+	}
 	p.Values = doseDefaults{Date: d.Date.String(), CVX: d.CVX, MVX: d.MVX, Lot: d.Lot, Expires: d.Expires.String(), Route: d.Route, BodySite: d.BodySite, Amount: d.Amount, Eligibility: d.Eligibility,
 		GivenBy: d.GivenBy, OrderedBy: d.OrderedBy, Source: d.Source, Elsewhere: d.Elsewhere, Refusal: d.Refusal, Note: d.Note, Given: visGiven(d)}
 	if p.Mine && d.Kind == immunization.Administered && who.May(auth.View, who.Site) {

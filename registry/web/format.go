@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
+	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 // functions are what the templates may call.
@@ -28,6 +31,10 @@ func functions(static *assets) template.FuncMap {
 		"day":          day,
 		"date":         func(d coldkeep.Date) string { return day(d.String()) },
 		"choice":       immunization.Text,
+		"missing":      forms.MissingWords,
+		"language":     vis.LanguageName,
+		"statement":    statementName,
+		"givenOn":      givenOn,
 		"input":        inputTime,
 		"state":        stateWords,
 		"unit":         unitWords,
@@ -67,6 +74,29 @@ func functions(static *assets) template.FuncMap {
 		"args":         func(a ...any) []any { return a },
 		"agentPath":    func(d coldkeep.Device) string { return string(d.Site) + "/" + string(d.Agent) },
 	}
+}
+
+// statementName names a Vaccine Information Statement by its code, or gives what was recorded.
+func statementName(codes *vaccine.Codes, document string) string {
+	if st, ok := codes.Statement(document); ok {
+		return strings.TrimSuffix(st.Name, " VIS")
+	}
+	return document
+}
+
+// givenOn is the day of a dose, or its month when no more is known.
+func givenOn(dose any) string {
+	var d immunization.Dose
+	switch v := dose.(type) {
+	case immunization.Dose:
+		d = v
+	case *immunization.Dose:
+		d = *v
+	}
+	if d.DayUnknown && d.Date.Known() {
+		return d.Date.Midnight(time.UTC).Format("January 2006")
+	}
+	return day(d.Date.String())
 }
 
 // celsius gives one decimal with a real minus sign; "–" when absent.

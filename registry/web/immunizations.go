@@ -10,6 +10,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/schoolrule"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
@@ -111,6 +112,10 @@ type statusPage struct {
 	Status     []immunization.SchoolStatus
 	Exemptions []immunization.Exemption
 	AllGroups  []string
+	Rule       schoolrule.Judgement
+	Grades     []schoolrule.Grade
+	Grade      string
+	GradeTitle string
 }
 
 // schoolStatus is what a school may see: the status by vaccine group, and exemptions.
@@ -122,6 +127,11 @@ func (s *server) schoolStatus(c *gin.Context) {
 		return
 	}
 	p := statusPage{ID: id, Status: st, AllGroups: s.Immunizations.GroupNames()}
+	if p.Rule, err = s.Forms.SchoolStatus(ctx, who, id, c.Query("grade")); err != nil {
+		s.fail(c, err)
+		return
+	}
+	p.Grades, p.Grade, p.GradeTitle = schoolrule.Grades(p.Rule.On), p.Rule.Grade, schoolrule.TitleOf(p.Rule.Grade, p.Rule.On)
 	if who.Anywhere(auth.RecordExemptions) {
 		if p.Exemptions, err = s.Immunizations.Exemptions(ctx, who, id); err != nil {
 			s.fail(c, err)

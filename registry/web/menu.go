@@ -36,6 +36,8 @@ var menuSections = []menuSection{
 		{"Find a patient", "/patients", "patients", []auth.Permission{auth.SearchPatients}, "/patients/search"},
 		{"Recalls", "/recalls", "recalls", []auth.Permission{auth.RecallPatients, auth.CallPatients}, ""},
 		{"Duplicates", "/duplicates", "duplicates", []auth.Permission{auth.ResolveDuplicates}, ""},
+		{"Statements (VIS)", "/vis", "vis", []auth.Permission{auth.SearchPatients, auth.ManageProgramme}, ""},
+		{"Blank forms", "/forms", "forms", []auth.Permission{auth.SearchPatients}, ""},
 		{"Take over from a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
 	}},
 	{"Units", []menuTab{{"Units", "/units", "units", []auth.Permission{auth.View}, ""}}},
@@ -50,6 +52,7 @@ var menuSections = []menuSection{
 	{"Reports", []menuTab{
 		{"Coverage", "/coverage", "coverage", []auth.Permission{auth.ReadCoverage}, ""},
 		{"Quality", "/quality", "quality", []auth.Permission{auth.ReadQuality}, ""},
+		{"Statements", "/vis/report", "visreport", []auth.Permission{auth.ReadQuality}, ""},
 		{"De-identified", "/deidentified", "deidentified", []auth.Permission{auth.ReadDeidentified}, ""},
 	}},
 	{"Set-up", []menuTab{

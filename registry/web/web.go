@@ -23,6 +23,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
 	"github.com/coldkeep/coldkeep/registry/exchange"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -32,6 +33,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/schedules"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/throttle"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 // Readings gives an appliance's readings, downsampled into at most n buckets that
@@ -69,6 +71,8 @@ type Config struct {
 	Quality        *quality.Service
 	Coverage       *coverage.Service
 	Recall         *recall.Service
+	Forms          *forms.Service
+	VIS            *vis.Service
 	Searches       *throttle.Searches // shared with the API; absent: limits of the screens' own
 	Trail          Trail
 	Sessions       scs.CtxStore
@@ -258,6 +262,10 @@ func (s *server) engine() *gin.Engine {
 	s.stopRoutes(e.Group("/", s.limited))
 	e.POST("/import", s.signedIn, s.atMost(onboarding.MaxBytes+(1<<20)), s.uploadImport)
 	e.POST("/admin/schedules", s.signedIn, s.atMost(maxRelease), s.loadSchedule)
+	s.formRoutes(in)
+	s.statementRoutes(in)
+	s.verifyRoutes(e)
+	e.POST("/vis/editions/:code/texts", s.signedIn, s.atMost(vis.MaxText+(1<<20)), s.addStatementText)
 	return e
 }
 

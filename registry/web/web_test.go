@@ -24,6 +24,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/forms"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -34,6 +35,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/templog"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
+	"github.com/coldkeep/coldkeep/registry/vis"
 )
 
 const password = "correct horse battery"
@@ -142,7 +144,9 @@ func serve(t *testing.T) *site {
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Coverage:  coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
+		Forms: forms.New(st.Forms(), s.doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
+	s.doses.CheckStatements(s.cfg.VIS)
 	s.again()
 	return s
 }
@@ -375,8 +379,8 @@ func TestEveryPageNeedsSignIn(t *testing.T) {
 	h := &server{Config: Config{}, static: &assets{}}
 	b := s.browser()
 	for _, r := range h.engine().Routes() {
-		// The ways in, an organization’s application, and the page on which a family ends messages.
-		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/setup" || r.Path == "/stop/:token" || r.Path == "/static/*path" {
+		// The ways in, an organization’s application, the page on which a family ends messages, and what anybody who holds a print may ask.
+		if strings.HasPrefix(r.Path, "/signin") || strings.HasPrefix(r.Path, "/apply") || r.Path == "/verify" || r.Path == "/setup" || r.Path == "/stop/:token" || r.Path == "/static/*path" {
 			continue
 		}
 		path := regexp.MustCompile(`:\w+`).ReplaceAllString(r.Path, "x")

@@ -219,3 +219,33 @@ func checked(s string) bool {
 	}
 	return (10-sum%10)%10 == int(s[len(s)-1]-'0')
 }
+
+// statementDigits is how long the code of a Vaccine Information Statement is: (253) and the
+// 13 digits of the document, (11) and the six of the edition's date.
+const statementDigits = 24
+
+// Statement reads the barcode of a Vaccine Information Statement: a GS1 Global Document Type
+// Identifier (253) with the date of the edition (11). It takes what a scanner sends, with or
+// without a symbology identifier and separators, the form with brackets, and the 24 digits
+// alone. It gives the 24 digits, by which an edition is looked up.
+//
+// EINVALID: it is none of these, or a check digit is wrong.
+func Statement(s string) (code string, err error) {
+	s = strings.TrimSpace(s)
+	if len(s) > 3 && s[0] == ']' {
+		s = s[3:]
+	}
+	s = strings.Map(func(r rune) rune {
+		if r == separator || r == '(' || r == ')' || r == ' ' {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) != statementDigits || strings.Trim(s, "0123456789") != "" || s[:3] != "253" || s[16:18] != "11" {
+		return "", coldkeep.Errorf(coldkeep.EINVALID, "VIS barcode: want the code at the foot of the statement: 24 digits that begin with 253.")
+	}
+	if !checked(s[3:16]) {
+		return "", coldkeep.Errorf(coldkeep.EINVALID, "VIS barcode: a digit is wrong. Scan it again.")
+	}
+	return s, nil
+}

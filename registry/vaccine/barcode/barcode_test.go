@@ -96,3 +96,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestStatement(t *testing.T) {
+	const code = "253088698300012711250131"
+	for _, s := range []string{code, "]d2" + code, "]d22530886983000127\x1d11250131", "(253)0886983000127(11)250131", " 2530886983000127 11250131 "} {
+		if got, err := barcode.Statement(s); err != nil || got != code {
+			t.Errorf("%q: %q, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "253", code + "1", "253088698300012811250131", "263088698300012711250131", "253088698300012721250131", "25308869830001271125013x", "(01)00300064681000"} {
+		if _, err := barcode.Statement(s); coldkeep.ErrorCode(err) != coldkeep.EINVALID {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func FuzzStatement(f *testing.F) {
+	f.Add("]d22530886983000127\x1d11250131")
+	f.Fuzz(func(t *testing.T, s string) {
+		code, err := barcode.Statement(s)
+		if err == nil && (len(code) != 24 || code[:3] != "253") {
+			t.Errorf("%q: %q", s, code)
+		}
+	})
+}
