@@ -5,7 +5,6 @@ package paper
 
 import (
 	"bytes"
-	_ "embed"
 	"strings"
 	"sync"
 	"time"
@@ -16,13 +15,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/typeface"
 )
-
-//go:embed fonts/DejaVuSansCondensed.ttf
-var regular []byte
-
-//go:embed fonts/DejaVuSansCondensed-Bold.ttf
-var bold []byte
 
 // Of a Letter page, in millimeters.
 const (
@@ -34,8 +28,6 @@ const (
 	// foot is what is kept free below for the lines of the foot.
 	foot = 14.0
 )
-
-const family = "dejavu"
 
 // Document is what a paper is besides its content.
 type Document struct {
@@ -69,8 +61,7 @@ func New(d Document) *Sheet {
 	p.SetMargins(margin, margin, margin)
 	p.SetAutoPageBreak(false, 0)
 	p.AliasNbPages("{nb}")
-	p.AddUTF8FontFromBytes(family, "", regular)
-	p.AddUTF8FontFromBytes(family, "B", bold)
+	typeface.Add(p)
 	p.SetDrawColor(90, 90, 90)
 	p.SetLineWidth(0.2)
 	p.SetHeaderFuncMode(func() {
@@ -109,11 +100,11 @@ func (s *Sheet) PDF() (content []byte, pages int, err error) {
 	return b.Bytes(), s.pdf.PageNo(), nil
 }
 
-func (s *Sheet) font(style string, size float64) { s.pdf.SetFont(family, style, size) }
+func (s *Sheet) font(style string, size float64) { s.pdf.SetFont(typeface.Family, style, size) }
 
 // face reads which letters the typeface has.
 var face = sync.OnceValue(func() *sfnt.Font {
-	f, err := sfnt.Parse(regular)
+	f, err := sfnt.Parse(typeface.Regular)
 	if err != nil {
 		panic("the typeface of printed forms cannot be read: " + err.Error())
 	}

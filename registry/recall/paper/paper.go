@@ -4,7 +4,6 @@ package paper
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/csv"
 	"strings"
 	"time"
@@ -14,14 +13,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/recall"
-)
-
-// DejaVu Sans has the letters of the languages that families here write their names in.
-var (
-	//go:embed fonts/DejaVuSans.ttf
-	regular []byte
-	//go:embed fonts/DejaVuSans-Bold.ttf
-	bold []byte
+	"github.com/coldkeep/coldkeep/registry/typeface"
 )
 
 // Sizes in millimetres.
@@ -32,8 +24,7 @@ const (
 
 func begin(title string, wide, high float64) *fpdf.Fpdf {
 	f := fpdf.NewCustom(&fpdf.InitType{UnitStr: "mm", Size: fpdf.SizeType{Wd: wide, Ht: high}})
-	f.AddUTF8FontFromBytes("text", "", regular)
-	f.AddUTF8FontFromBytes("text", "B", bold)
+	typeface.Add(f)
 	f.SetTitle(title, true)
 	f.SetCreator("Coldkeep", true)
 	f.SetAutoPageBreak(false, 0)
@@ -50,7 +41,7 @@ func finish(f *fpdf.Fpdf) ([]byte, error) {
 
 // lines writes lines of a size, each cut to a width, from a place down.
 func lines(f *fpdf.Fpdf, x, y, wide, size, high float64, style string, all []string) {
-	f.SetFont("text", style, size)
+	f.SetFont(typeface.Family, style, size)
 	for i, s := range all {
 		f.SetXY(x, y+float64(i)*high)
 		f.CellFormat(wide, high, fit(f, s, wide), "", 0, "L", false, 0, "")
@@ -106,21 +97,21 @@ func Letters(m *recall.Material) ([]byte, error) {
 		for _, fold := range []float64{pageHigh / 3, 2 * pageHigh / 3} {
 			f.Line(3, fold, 7, fold)
 		}
-		f.SetFont("text", "", 10.5)
+		f.SetFont(typeface.Family, "", 10.5)
 		f.SetXY(left, 101)
 		f.CellFormat(wide, 5, recall.Day(m.Today, sh.Language), "", 0, "R", false, 0, "")
 		if subject != "" {
-			f.SetFont("text", "B", 11.5)
+			f.SetFont(typeface.Family, "B", 11.5)
 			f.SetXY(left, 108)
 			f.MultiCell(wide, 5.6, subject, "", "L", false)
 		}
-		f.SetFont("text", "", 10.5)
+		f.SetFont(typeface.Family, "", 10.5)
 		y := 117.0
 		for paragraph := range strings.SplitSeq(body, "\n") {
 			for _, line := range split(f, paragraph, wide) {
 				if y > foot {
 					f.AddPage()
-					f.SetFont("text", "", 10.5)
+					f.SetFont(typeface.Family, "", 10.5)
 					y = inch
 				}
 				f.SetXY(left, y)
@@ -164,7 +155,7 @@ func card(f *fpdf.Fpdf, m *recall.Material, sh *recall.Sheet, x, y, wide, high f
 	half := wide/2 - 3
 	lines(f, x+6, y+6, half-4, 8, 3.6, "B", from(&m.Settings)[:1])
 	lines(f, x+6, y+10, half-4, 7.5, 3.6, "", from(&m.Settings)[1:])
-	f.SetFont("text", "", 9.5)
+	f.SetFont(typeface.Family, "", 9.5)
 	at := y + 34.0
 	for paragraph := range strings.SplitSeq(body, "\n") {
 		for _, line := range split(f, paragraph, half-11) {
