@@ -406,15 +406,15 @@ func methods() []method {
 			return err
 		}},
 		{name: "coverage.Get", perms: one(auth.ReadCoverage), of: 2, call: func(s *services, by auth.Principal, o things) error {
-			_, err := s.cover.Get(ctx(s), by, o["run"])
+			_, err := s.cover.Get(ctx(s), by, o["assessment"])
 			return err
 		}},
 		{name: "coverage.Result", perms: one(auth.ReadCoverage), of: 2, call: func(s *services, by auth.Principal, o things) error {
-			_, err := s.cover.Result(ctx(s), by, o["run"])
+			_, err := s.cover.Result(ctx(s), by, o["assessment"])
 			return err
 		}},
 		{name: "coverage.Missing", perms: one(auth.ReadCoverage), of: 2, not: []string{string(auth.StateEpi), string(auth.VFCCoordinator)}, call: func(s *services, by auth.Principal, o things) error {
-			_, err := s.cover.Missing(ctx(s), by, o["run"], "cis-3", coverage.Valid, "")
+			_, err := s.cover.Missing(ctx(s), by, o["assessment"], "cis-3", coverage.Valid, "")
 			return err
 		}},
 		{name: "coverage.List", perms: one(auth.ReadCoverage), of: 1, call: func(s *services, by auth.Principal, _ things) error {
@@ -427,7 +427,7 @@ func methods() []method {
 			return err
 		}},
 		{name: "coverage.Cancel", perms: one(auth.ReadCoverage), of: 2, not: []string{string(auth.StateEpi), string(auth.VFCCoordinator)}, call: func(s *services, by auth.Principal, o things) error {
-			return s.cover.Cancel(ctx(s), by, o["run"])
+			return s.cover.Cancel(ctx(s), by, o["assessment"])
 		}},
 		{name: "coverage.Measures", perms: one(auth.ReadCoverage), of: 1, call: func(s *services, by auth.Principal, _ things) error {
 			_, err := s.cover.Measures(ctx(s), by)

@@ -183,9 +183,9 @@ var calls = map[string]call{
 	"POST /units/:id/contexts":                      {body: `kind=none`},
 
 	// Coverage.
-	"GET /coverage":                                  {shows: `/coverage/runs/{run}`},
+	"GET /coverage":                                  {shows: `/coverage/runs/{assessment}`},
 	"GET /coverage/runs/:id/missing":                 {query: `measure=cis-3`},
-	"GET /api/v1/coverage/runs":                      {shows: `{run}`},
+	"GET /api/v1/coverage/runs":                      {shows: `{assessment}`},
 	"GET /api/v1/coverage/runs/:id/missing":          {query: `measure=cis-3`},
 	"POST /coverage":                                 {body: `site={site}&measure=cis-3&day=2999-01-01`},
 	"POST /api/v1/coverage/runs":                     {body: `{"site":"{site}","measures":["cis-3"],"day":"2999-01-01"}`},
@@ -234,7 +234,7 @@ func template(path string) string {
 		{"/enrolments/", "application"}, {"/api/v1/applications/", "application"}, {"/import/", "import"}, {"/api/v1/contexts/", "context"}, {"/patients/", "patient"}, {"/api/v1/patients/", "patient"},
 		{"/audit/patients/", "patient"}, {"/api/v1/audit/patients/", "patient"}, {"/api/v1/doses/", "dose"}, {"/api/v1/facts/", "fact"}, {"/api/v1/exemptions/", "exemption"}, {"/api/v1/reactions/", "reaction"}, {"/api/v1/lots/", "lot"}, {"/api/v1/imports/", "import"},
 		{"/exchange/messages/", "message"}, {"/exchange/files/", "file"}, {"/exchange/senders/", "account"}, {"/api/v1/exchange/messages/", "message"}, {"/api/v1/exchange/files/", "file"}, {"/api/v1/exchange/senders/", "account"},
-		{"/coverage/runs/", "run"}, {"/api/v1/coverage/runs/", "run"}, {"/fhir/Patient/", "patient"}, {"/fhir/Immunization/", "dose"}, {"/fhir/ImmunizationRecommendation/", "patient"}} {
+		{"/coverage/runs/", "assessment"}, {"/api/v1/coverage/runs/", "assessment"}, {"/fhir/Patient/", "patient"}, {"/fhir/Immunization/", "dose"}, {"/fhir/ImmunizationRecommendation/", "patient"}} {
 		if strings.HasPrefix(path, p[0]) {
 			of = p[1]
 			break

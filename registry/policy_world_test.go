@@ -196,7 +196,7 @@ func (s *services) furnish() {
 		run := s.assessed(coldkeep.SiteID(s.things[i]["site"]))
 		for k := range s.things {
 			if s.things[k]["site"] == s.things[i]["site"] {
-				s.things[k]["run"] = run
+				s.things[k]["assessment"] = run
 			}
 		}
 	}

@@ -243,7 +243,8 @@ func TestCrossSiteEverywhere(t *testing.T) {
 	n := 0
 	for _, key := range w.registry.Routes() {
 		r := newRow(key)
-		if r.method != "POST" || strings.HasPrefix(r.path, "/api/v1/devices/claims") {
+		// A device's claim and a gateway's answer are let in by no session that a browser has.
+		if r.method != "POST" || strings.HasPrefix(r.path, "/api/v1/devices/claims") || r.path == "/api/v1/sms/answers" {
 			continue
 		}
 		path := fill(template(r.path), w.things[0])
