@@ -190,6 +190,10 @@ func methods() []method {
 			_, err := s.people.UnmergePatients(ctx(s), by, o["none"], why)
 			return err
 		}},
+		{name: "patient.Unmerging", perms: one(auth.ResolveDuplicates), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.people.Unmerging(ctx(s), by, o["none"])
+			return err
+		}},
 		{name: "patient.MergesOf", perms: one(auth.ResolveDuplicates), of: 1, call: func(s *services, by auth.Principal, o things) error {
 			_, err := s.people.MergesOf(ctx(s), by, o["a"])
 			return err

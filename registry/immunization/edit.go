@@ -212,9 +212,9 @@ func (s *Service) relink(ctx context.Context, tx Tx, by auth.Principal, g patien
 // has merged records or taken a merge apart: patient.Family. tx has to be one on doses
 // too, which that of the registry's store is; another is EINTERNAL.
 func (s *Service) FamilyChanged(ctx context.Context, in patient.Tx, head string) error {
-	tx, ok := in.(Tx)
-	if !ok {
-		return coldkeep.Errorf(coldkeep.EINTERNAL, "a transaction on patients is none on their doses")
+	tx, err := onDoses(in)
+	if err != nil {
+		return err
 	}
 	g, err := tx.PatientGate(ctx, head, "", s.clock.Now())
 	if err != nil {

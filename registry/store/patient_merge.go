@@ -98,6 +98,15 @@ func (t *tx) EndMerge(ctx context.Context, m patient.Merge) error {
 		m.ID, database.NullMillis(m.UndoneAt), m.UndoneBy, m.UndoneWhy)
 }
 
+// InsertMove keeps where an entry was before a merge was undone.
+func (t *tx) InsertMove(ctx context.Context, merge string, e patient.Entered, to string) error {
+	return exec(ctx, t.q, gone, `INSERT INTO merge_moves (merge_id, kind, entry, from_record, to_record) VALUES ($1, $2, $3, $4, $5)`, merge, e.Kind, e.ID, e.Record, to)
+}
+
+func (r rows) MergedInto(ctx context.Context, id string) (string, error) {
+	return one(ctx, r.q, func(s scanner) (v string, err error) { return v, s.Scan(&v) }, noPatient, `SELECT merged_into FROM patients WHERE id = $1`, id)
+}
+
 func (t *tx) SetHead(ctx context.Context, ids []string, head string) error {
 	where, args := anyOf("id", 2, ids)
 	return exec(ctx, t.q, gone, `UPDATE patients SET head = $1 WHERE `+where, append([]any{head}, args...)...)
