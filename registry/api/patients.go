@@ -45,7 +45,7 @@ func (s *server) ask(limit int64, call func(*gin.Context, []byte) (any, error)) 
 		if err != nil {
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
-				write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is too large")
+				s.tooLarge(c, limit)
 				return
 			}
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.ask", "body: could not be read"))

@@ -239,7 +239,7 @@ func (s *Service) change(ctx context.Context, by auth.Principal, id string, revi
 	return s.tx(ctx, by, func(tx Tx) error {
 		d, err := tx.Dose(ctx, id)
 		if err != nil {
-			return err
+			return absent(err, "dose", id, auth.RecordDoses)
 		}
 		g, err := s.open(ctx, tx, by, d.Patient, auth.RecordDoses)
 		if err != nil {
@@ -253,7 +253,7 @@ func (s *Service) change(ctx context.Context, by auth.Principal, id string, revi
 		}
 		switch {
 		case d.Kind == Administered && by.Site != "" && by.Site != d.Site:
-			return &refusal{coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it."), g.Head, auth.RecordDoses}
+			return &refusal{coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it."), "patient/" + g.Head, auth.RecordDoses}
 		case d.Deleted != nil:
 			return coldkeep.Errorf(coldkeep.ECONFLICT, "%s has deleted this dose: %s", d.Deleted.By, d.Deleted.Reason)
 		case d.Revision != revision:
@@ -270,7 +270,7 @@ func (s *Service) History(ctx context.Context, by auth.Principal, id string) ([]
 	err := s.tx(ctx, by, func(tx Tx) error {
 		d, err := tx.Dose(ctx, id)
 		if err != nil {
-			return err
+			return absent(err, "dose", id, auth.ViewPatients)
 		}
 		g, err := s.open(ctx, tx, by, d.Patient, auth.ViewPatients)
 		if err != nil {
