@@ -337,6 +337,10 @@ func methods() []method {
 			_, err := review.New(s.store, coldkeep.RealClock{}).Search(ctx(s), by, review.Search{Query: audit.Query{What: "patient.view", Limit: 1}})
 			return err
 		}},
+		{name: "review.Names", perms: []auth.Permission{auth.ReadTrail, auth.ReadAudit}, of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := review.New(s.store, coldkeep.RealClock{}).Names(ctx(s), by, []string{"unit/none"})
+			return err
+		}},
 		{name: "review.Looked", perms: one(auth.ReadAudit), of: 5, anyone: true, call: func(s *services, by auth.Principal, o things) error {
 			_, err := review.New(s.store, coldkeep.RealClock{}).Looked(ctx(s), by, o["patient"], audit.Place{}, 1)
 			return err
