@@ -195,6 +195,10 @@ func methods() []method {
 			_, err := s.people.UnmergePatients(ctx(s), by, o["none"], why)
 			return err
 		}},
+		{name: "patient.Unmerging", perms: one(auth.ResolveDuplicates), of: 1, call: func(s *services, by auth.Principal, o things) error {
+			_, err := s.people.Unmerging(ctx(s), by, o["none"])
+			return err
+		}},
 		{name: "patient.MergesOf", perms: one(auth.ResolveDuplicates), of: 1, call: func(s *services, by auth.Principal, o things) error {
 			_, err := s.people.MergesOf(ctx(s), by, o["a"])
 			return err
@@ -336,6 +340,10 @@ func methods() []method {
 		}},
 		{name: "review.Search", perms: one(auth.ReadAudit), of: 1, call: func(s *services, by auth.Principal, _ things) error {
 			_, err := review.New(s.store, coldkeep.RealClock{}).Search(ctx(s), by, review.Search{Query: audit.Query{What: "patient.view", Limit: 1}})
+			return err
+		}},
+		{name: "review.Names", perms: []auth.Permission{auth.ReadTrail, auth.ReadAudit}, of: 1, call: func(s *services, by auth.Principal, _ things) error {
+			_, err := review.New(s.store, coldkeep.RealClock{}).Names(ctx(s), by, []string{"unit/none"})
 			return err
 		}},
 		{name: "review.Looked", perms: one(auth.ReadAudit), of: 5, anyone: true, call: func(s *services, by auth.Principal, o things) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/onboarding"
 )
 
 // hostile are texts that mean something to SQL, to HTML and to templates.
@@ -234,6 +235,32 @@ func TestUnknownIDsAreInTheTrail(t *testing.T) {
 	if len(looked) != 4 {
 		t.Errorf("the trail has %d of 4 tries", len(looked))
 	}
+	// Ids of doses and other entries are no more to be tried than those of patients. Who may
+	// not record at all is seen too.
+	at := "/patients/" + w.things[0]["patient"]
+	for _, v := range []*visitor{nurse, w.by(auth.ViewOnly)} {
+		for kind, path := range map[string]string{"dose": "/doses/", "fact": "/facts/", "exemption": "/exemptions/", "reaction": "/reactions/"} {
+			before := w.tries(v, kind+"/"+none)
+			end := "/end"
+			if kind == "dose" {
+				end = "/delete"
+			}
+			if r := v.do(t, "POST", at+path+none+end, "revision=1&why=a test"); r.status == 200 || r.status >= 500 {
+				t.Errorf("%s: %d", kind, r.status)
+			}
+			if got := w.tries(v, kind+"/"+none) - before; got != 1 {
+				t.Errorf("the trail has %d tries of %s at an unknown %s", got, v.name, kind)
+			}
+		}
+	}
+}
+
+// tries counts the refusals of somebody that the trail has about a subject.
+func (w *world) tries(v *visitor, subject string) int {
+	w.t.Helper()
+	n := 0
+	w.must(w.db.QueryRowContext(w.t.Context(), "SELECT count(*) FROM audit WHERE what = 'doses.refused' AND who_id = $1 AND subject = $2", v.id, subject).Scan(&n))
+	return n
 }
 
 // A page of another site can have nobody's browser send any form or call.
@@ -293,6 +320,23 @@ func TestOversizedEverywhere(t *testing.T) {
 	}
 	if got := w.refusals("larger than any call: POST /api/v1/patients/:id/doses"); got == 0 {
 		t.Error("the trail does not have a call that was too large")
+	}
+	for _, call := range []struct{ path, media string }{{"/api/v1/forecast", "application/json"}, {"/fhir/Patient/_search", "application/x-www-form-urlencoded"}, {"/api/v1/patients/search", "application/json"}} {
+		before := w.refusals("larger than any call: POST " + call.path)
+		if r := program.do(t, "POST", call.path, "family="+big, "Content-Type", call.media); r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusBadRequest {
+			t.Errorf("%s: %d", call.path, r.status)
+		}
+		if w.refusals("larger than any call: POST "+call.path) != before+1 {
+			t.Errorf("the trail does not have what was too large for %s", call.path)
+		}
+	}
+	before := w.refusals("larger than any call: POST /api/v1/imports")
+	huge := strings.Repeat("x", onboarding.MaxBytes+1)
+	if r := w.by(auth.PracticeManager).do(t, "POST", "/api/v1/imports", huge, "Content-Type", "text/csv"); r.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("import: %d", r.status)
+	}
+	if n := w.refusals("larger than any call: POST /api/v1/imports") - before; n != 1 {
+		t.Errorf("the trail has a file that was too large %d times", n)
 	}
 	if r := program.do(t, "POST", "/api/v1/patients/search", `{"family":"`+big+`"}`); r.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("search: %d", r.status)

@@ -290,6 +290,20 @@ func queryInt(c *gin.Context, name string, low, high int64) (int64, error) {
 	return n, nil
 }
 
+// oversized enters a body that was larger than it may be in the trail.
+func (s *server) oversized(c *gin.Context) {
+	by, _ := c.Value(principalKey).(auth.Principal) // a device that claims is nobody yet
+	if err := s.Auth.RefusedRequest(context.WithoutCancel(c.Request.Context()), by, "larger than any call: "+c.Request.Method+" "+c.FullPath()); err != nil {
+		s.Log.Error("a refused call is not in the trail", "err", err)
+	}
+}
+
+// tooLarge refuses a body that is larger than limit bytes.
+func (s *server) tooLarge(c *gin.Context, limit int64) {
+	s.oversized(c)
+	write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
+}
+
 // post wraps a call that changes something: it limits the body, and answers a
 // repeated request with what was answered before.
 func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error)) gin.HandlerFunc {
@@ -308,10 +322,7 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 		if err != nil {
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
-				if e := s.Auth.RefusedRequest(context.WithoutCancel(ctx), principal(c), "larger than any call: POST "+c.FullPath()); e != nil {
-					s.Log.Error("a refused call is not in the trail", "err", e)
-				}
-				write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
+				s.tooLarge(c, limit)
 				return
 			}
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.post", "body: could not be read"))

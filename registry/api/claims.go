@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -103,6 +104,10 @@ func (s *server) postClaim(c *gin.Context) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxClaim))
 	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			s.oversized(c)
+		}
 		s.problem(c, coldkeep.Errorf(coldkeep.EINVALID, "body: want at most %d bytes", maxClaim))
 		return
 	}

@@ -37,7 +37,7 @@ func (s *server) forecast(c *gin.Context) {
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is too large")
+			s.tooLarge(c, maxForecast)
 			return
 		}
 		s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.forecast", "body: could not be read"))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ const maxForm = 16 << 10
 // address is refused, and so is one that the search does not know.
 func (s *server) fhirSearch(call func(*gin.Context, map[string]string) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		form, err := fhirForm(c)
+		form, err := s.fhirForm(c)
 		if err != nil {
 			s.problem(c, err)
 			return
@@ -90,7 +91,7 @@ func (s *server) fhirSearch(call func(*gin.Context, map[string]string) (any, err
 	}
 }
 
-func fhirForm(c *gin.Context) (map[string]string, error) {
+func (s *server) fhirForm(c *gin.Context) (map[string]string, error) {
 	if q := c.Request.URL.Query(); len(q) > 1 || len(q) == 1 && !q.Has("_format") {
 		return nil, coldkeep.Errorf(coldkeep.EINVALID, "parameters of a search go into the body, never into the address")
 	}
@@ -99,6 +100,10 @@ func fhirForm(c *gin.Context) (map[string]string, error) {
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 	if err := c.Request.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			s.oversized(c)
+		}
 		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "api.fhirForm", "body: is no form, or too large")
 	}
 	out := map[string]string{}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +60,7 @@ func (s *server) file(c *gin.Context, limit int64, media string) ([]byte, bool) 
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
+		s.tooLarge(c, limit)
 	} else {
 		s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.file", "body: could not be read"))
 	}

@@ -29,6 +29,7 @@ func (s *server) patientRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/duplicates", s.duplicates)                                       // resolve-duplicates
 	v1.POST("/duplicates/different", s.post(16<<10, s.notDuplicate))          // resolve-duplicates
 	v1.POST("/patients/:id/merge", s.post(16<<10, s.mergePatients))           // resolve-duplicates
+	v1.GET("/merges/:id", s.unmerging)                                        // resolve-duplicates
 	v1.POST("/merges/:id/undo", s.post(16<<10, s.unmergePatients))            // resolve-duplicates
 }
 
@@ -44,7 +45,7 @@ func (s *server) ask(limit int64, call func(*gin.Context, []byte) (any, error)) 
 		if err != nil {
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
-				write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is too large")
+				s.tooLarge(c, limit)
 				return
 			}
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.ask", "body: could not be read"))
@@ -430,11 +431,40 @@ func (s *server) mergePatients(c *gin.Context, body []byte) (any, error) {
 	return mergeJSON{m.ID, m.Loser, m.Survivor}, err
 }
 
+// enteredJSON is an entry that was made since a merge.
+type enteredJSON struct {
+	ID    string    `json:"id"`
+	Kind  string    `json:"kind"`
+	What  string    `json:"what"`
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Ended bool      `json:"ended,omitempty"`
+}
+
+func (s *server) unmerging(c *gin.Context) {
+	u, err := s.Patients.Unmerging(c.Request.Context(), principal(c), c.Param("id"))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	entered := make([]enteredJSON, len(u.Entered))
+	for i, e := range u.Entered {
+		entered[i] = enteredJSON{e.ID, e.Kind, e.What, e.By, e.At, e.Ended}
+	}
+	c.JSON(http.StatusOK, struct {
+		mergeJSON
+		Entered []enteredJSON `json:"entered"`
+	}{mergeJSON{u.ID, u.Merge.Loser, u.Merge.Survivor}, entered})
+}
+
 func (s *server) unmergePatients(c *gin.Context, body []byte) (any, error) {
-	v, err := decodeOne[whyJSON](body)
+	v, err := decodeOne[struct {
+		Why  string   `json:"why"`
+		Move []string `json:"move"`
+	}](body)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.Patients.UnmergePatients(c.Request.Context(), principal(c), c.Param("id"), v.Why)
+	m, err := s.Patients.UnmergePatients(c.Request.Context(), principal(c), c.Param("id"), v.Why, v.Move...)
 	return mergeJSON{m.ID, m.Loser, m.Survivor}, err
 }

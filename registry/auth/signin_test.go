@@ -62,6 +62,12 @@ func TestSignInsEnd(t *testing.T) {
 			}
 		}
 		alive(second, false, coldkeep.EUNAUTHORIZED) // eight hours have passed
+		expired, err := st.Entries(ctx, audit.Query{What: "person.expired", Limit: 10})
+		code(t, err, "", "trail")
+		if len(expired) != 2 || expired[0].Session != second || expired[0].Detail != "used after its longest time" ||
+			expired[1].Session != first || expired[1].Detail != "used after too long without use" || expired[1].Subject != "person/"+p.ID {
+			t.Errorf("the trail of sign-ins that are over: %+v", expired)
+		}
 		third, fourth := begin(), begin()
 		me := p.Principal()
 		code(t, s.End(ctx, auth.Principal{ID: "somebody", Name: "x"}, third, ""), coldkeep.ENOTFOUND, "another's sign-in")

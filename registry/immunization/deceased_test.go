@@ -42,5 +42,27 @@ func TestNothingIsDueToTheDead(t *testing.T) {
 		if due, _, status, forecasts, _ := seen(); due == 0 || status == 0 || forecasts == 0 {
 			t.Error("nothing is due after it was taken back:", due, status, forecasts)
 		}
+		// A record that is merged into it may be the one that knows; it can be taken back too.
+		other := w.child(coldkeep.NewDate(2024, 1, 1), "lakeside")
+		_, err = people.SetDeceased(w.ctx, nurse, other, true, coldkeep.NewDate(2026, 1, 5), "told by the family")
+		w.must(err)
+		_, err = people.MergePatients(w.ctx, registryStaff, other, id, "the same child")
+		w.must(err)
+		if due, _, status, forecasts, _ := seen(); due+status+forecasts != 0 {
+			t.Error("something is due to somebody whose merged record says they died:", due, status, forecasts)
+		}
+		if v, err := w.View(w.ctx, nurse, id); err != nil || v.Subject.Died != coldkeep.NewDate(2026, 1, 5) {
+			t.Errorf("the day is %s, %v", v.Subject.Died, err)
+		}
+		faces, err := w.st.Faces(w.ctx, []string{id})
+		w.must(err)
+		if len(faces) != 1 || !faces[0].Deceased {
+			t.Errorf("found as %+v", faces)
+		}
+		_, err = people.SetDeceased(w.ctx, nurse, id, false, 0, "another child")
+		w.must(err)
+		if due, _, status, forecasts, _ := seen(); due == 0 || status == 0 || forecasts == 0 {
+			t.Error("nothing is due after it was taken back:", due, status, forecasts)
+		}
 	})
 }

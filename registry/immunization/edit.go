@@ -213,9 +213,9 @@ func (s *Service) relink(ctx context.Context, tx Tx, by auth.Principal, g patien
 // has merged records or taken a merge apart: patient.Family. tx has to be one on doses
 // too, which that of the registry's store is; another is EINTERNAL.
 func (s *Service) FamilyChanged(ctx context.Context, in patient.Tx, head string) error {
-	tx, ok := in.(Tx)
-	if !ok {
-		return coldkeep.Errorf(coldkeep.EINTERNAL, "a transaction on patients is none on their doses")
+	tx, err := onDoses(in)
+	if err != nil {
+		return err
 	}
 	g, err := tx.PatientGate(ctx, head, "", s.clock.Now())
 	if err != nil {
@@ -240,7 +240,7 @@ func (s *Service) change(ctx context.Context, by auth.Principal, id string, revi
 	return s.tx(ctx, by, func(tx Tx) error {
 		d, err := tx.Dose(ctx, id)
 		if err != nil {
-			return err
+			return absent(err, "dose", id, auth.RecordDoses)
 		}
 		g, err := s.open(ctx, tx, by, d.Patient, auth.RecordDoses)
 		if err != nil {
@@ -254,7 +254,7 @@ func (s *Service) change(ctx context.Context, by auth.Principal, id string, revi
 		}
 		switch {
 		case d.Kind == Administered && by.Site != "" && by.Site != d.Site:
-			return &refusal{coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it."), g.Head, auth.RecordDoses}
+			return &refusal{coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it."), "patient/" + g.Head, auth.RecordDoses}
 		case d.Deleted != nil:
 			return coldkeep.Errorf(coldkeep.ECONFLICT, "%s has deleted this dose: %s", d.Deleted.By, d.Deleted.Reason)
 		case d.Revision != revision:
@@ -271,7 +271,7 @@ func (s *Service) History(ctx context.Context, by auth.Principal, id string) ([]
 	err := s.tx(ctx, by, func(tx Tx) error {
 		d, err := tx.Dose(ctx, id)
 		if err != nil {
-			return err
+			return absent(err, "dose", id, auth.ViewPatients)
 		}
 		g, err := s.open(ctx, tx, by, d.Patient, auth.ViewPatients)
 		if err != nil {

@@ -98,7 +98,7 @@ func (s *Service) checkFact(f *Fact) error {
 func (s *Service) EndFact(ctx context.Context, by auth.Principal, id, why string) error {
 	return s.end(ctx, by, why, "fact.end", auth.RecordDoses, func(tx Tx) (string, error) {
 		f, err := tx.Fact(ctx, id)
-		return f.Patient, err
+		return f.Patient, absent(err, "fact", id, auth.RecordDoses)
 	}, func(tx Tx, d Deletion) error { return tx.EndFact(ctx, id, d) }, id)
 }
 
@@ -175,7 +175,7 @@ func (s *Service) AddExemption(ctx context.Context, by auth.Principal, e Exempti
 func (s *Service) EndExemption(ctx context.Context, by auth.Principal, id, why string) error {
 	return s.end(ctx, by, why, "exemption.end", auth.RecordExemptions, func(tx Tx) (string, error) {
 		e, err := tx.Exemption(ctx, id)
-		return e.Patient, err
+		return e.Patient, absent(err, "exemption", id, auth.RecordExemptions)
 	}, func(tx Tx, d Deletion) error { return tx.EndExemption(ctx, id, d) }, id)
 }
 

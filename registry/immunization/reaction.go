@@ -117,7 +117,7 @@ func checkReaction(r *Reaction) error {
 func (s *Service) EndReaction(ctx context.Context, by auth.Principal, id, why string) error {
 	return s.end(ctx, by, why, "reaction.end", auth.RecordDoses, func(tx Tx) (string, error) {
 		r, err := tx.Reaction(ctx, id)
-		return r.Patient, err
+		return r.Patient, absent(err, "reaction", id, auth.RecordDoses)
 	}, func(tx Tx, d Deletion) error { return tx.EndReaction(ctx, id, d) }, id)
 }
 
@@ -152,7 +152,7 @@ func (s *Service) VAERS(ctx context.Context, by auth.Principal, id string) (*VAE
 	err := s.tx(ctx, by, func(tx Tx) error {
 		r, err := tx.Reaction(ctx, id)
 		if err != nil {
-			return err
+			return absent(err, "reaction", id, auth.ViewPatients)
 		}
 		g, err := s.open(ctx, tx, by, r.Patient, auth.ViewPatients)
 		if err != nil {

@@ -60,23 +60,32 @@ func (s *Service) Codes() *vaccine.Codes { return s.codes }
 // caller is given up.
 func (s *Service) open(ctx context.Context, tx Tx, by auth.Principal, id string, perm auth.Permission) (patient.Gate, error) {
 	g, err := tx.PatientGate(ctx, id, by.ID, s.clock.Now())
-	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND && by.Known() { // who tries out ids is seen
-		return g, &refusal{err, id[:min(len(id), ulid.EncodedSize)], perm}
+	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
+		return g, absent(err, "patient", id, perm)
 	}
 	if err != nil {
 		return g, err
 	}
 	if err := g.Require(by, perm); err != nil {
-		return g, &refusal{err, g.Head, perm}
+		return g, &refusal{err, "patient/" + g.Head, perm}
 	}
 	return g, nil
 }
 
-// refusal is a record that did not open.
+// refusal is a record that did not open, or an id of nothing.
 type refusal struct {
 	error
-	patient string
+	subject string
 	perm    auth.Permission
+}
+
+// absent makes a refusal of ENOTFOUND: who tries out ids, of patients, doses or of other
+// entries, is seen.
+func absent(err error, kind, id string, perm auth.Permission) error {
+	if coldkeep.ErrorCode(err) != coldkeep.ENOTFOUND {
+		return err
+	}
+	return &refusal{err, kind + "/" + id[:min(len(id), ulid.EncodedSize)], perm}
 }
 
 func (r *refusal) Unwrap() error { return r.error }
@@ -85,11 +94,14 @@ func (r *refusal) Unwrap() error { return r.error }
 func (s *Service) tx(ctx context.Context, by auth.Principal, do func(Tx) error) error {
 	err := s.store.Tx(ctx, do)
 	r, ok := err.(*refusal) //nolint:errorlint // open's own, handed through
-	if !ok {
+	switch {
+	case !ok:
 		return err
+	case !by.Known():
+		return r.error
 	}
 	if e := s.store.Tx(ctx, func(tx Tx) error {
-		return tx.Audit(ctx, s.entry(by, "doses.refused", "patient/"+r.patient, "", string(r.perm)))
+		return tx.Audit(ctx, s.entry(by, "doses.refused", r.subject, "", string(r.perm)))
 	}); e != nil {
 		return e
 	}
@@ -105,13 +117,13 @@ func (s *Service) may(ctx context.Context, by auth.Principal, perm auth.Permissi
 	}
 	err := s.store.Tx(ctx, func(tx Tx) error {
 		id, err := whose(tx)
-		if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
-			return nil // there is nobody whose trail it would be in
-		}
-		if err != nil {
+		subject := "patient/" + id
+		if r, ok := err.(*refusal); ok { //nolint:errorlint // absent's own, handed through
+			subject = r.subject // there is nobody whose trail it would be in
+		} else if err != nil {
 			return err
 		}
-		return tx.Audit(ctx, s.entry(by, "doses.refused", "patient/"+id, "", string(perm)))
+		return tx.Audit(ctx, s.entry(by, "doses.refused", subject, "", string(perm)))
 	})
 	if err != nil {
 		return err
@@ -127,7 +139,7 @@ func of(patient string) func(Tx) (string, error) {
 func ofDose(ctx context.Context, id string) func(Tx) (string, error) {
 	return func(tx Tx) (string, error) {
 		d, err := tx.Dose(ctx, id)
-		return d.Patient, err
+		return d.Patient, absent(err, "dose", id, auth.RecordDoses)
 	}
 }
 

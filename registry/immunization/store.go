@@ -55,6 +55,14 @@ type Tx interface {
 	EndReaction(ctx context.Context, id string, d Deletion) error
 	InsertExemption(ctx context.Context, e Exemption) error
 	EndExemption(ctx context.Context, id string, d Deletion) error
+	// The moves put an entry under another record, when a merge is taken apart.
+	MoveFact(ctx context.Context, id, to string) error
+	MoveReaction(ctx context.Context, id, to string) error
+	MoveExemption(ctx context.Context, id, to string) error
+	// InsertMove keeps which record an entry was under before a merge was undone.
+	InsertMove(ctx context.Context, merge string, e patient.Entered, to string) error
+	// MergedInto is the record that one was folded into; "" for none.
+	MergedInto(ctx context.Context, record string) (string, error)
 }
 
 // Store keeps it.

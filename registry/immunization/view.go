@@ -120,7 +120,7 @@ func (s *Service) Look(ctx context.Context, by auth.Principal, id string) (d Dos
 	err = s.tx(ctx, by, func(tx Tx) error {
 		var err error
 		if d, err = tx.Dose(ctx, id); err != nil {
-			return err
+			return absent(err, "dose", id, auth.ViewPatients)
 		}
 		g, err := s.open(ctx, tx, by, d.Patient, auth.ViewPatients)
 		if err != nil {

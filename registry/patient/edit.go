@@ -163,15 +163,44 @@ func (s *Service) SetStatus(ctx context.Context, by auth.Principal, id string, s
 }
 
 // SetDeceased records a death, with its day when it is known, or takes back one that was
-// recorded by mistake.
+// recorded by mistake, on whichever of the person's records it stands.
 func (s *Service) SetDeceased(ctx context.Context, by auth.Principal, id string, deceased bool, died coldkeep.Date, why string) (Patient, error) {
-	return s.change(ctx, by, id, "patient.deceased", tidy(why), 0, func(_ Tx, p *Patient) (string, error) {
+	return s.change(ctx, by, id, "patient.deceased", tidy(why), 0, func(tx Tx, p *Patient) (string, error) {
+		if !deceased {
+			if err := s.takeBackDeath(ctx, tx, by, p.ID, tidy(why)); err != nil {
+				return "", err
+			}
+		}
 		p.Deceased, p.Died = deceased, 0
 		if deceased {
 			p.Died = died
 		}
 		return "", p.checkBirth(s.today())
 	})
+}
+
+// takeBackDeath takes back a death from the records that were merged into a standing one.
+func (s *Service) takeBackDeath(ctx context.Context, tx Tx, by auth.Principal, head, why string) error {
+	g, err := tx.PatientGate(ctx, head, by.ID, s.clock.Now())
+	if err != nil {
+		return err
+	}
+	for _, id := range g.Family {
+		if id == head {
+			continue
+		}
+		m, err := tx.Patient(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.keep(ctx, tx, by, &m, "patient.deceased", why, func(m *Patient) (string, error) {
+			m.Deceased, m.Died = false, 0
+			return "", nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OfferOptOut records that the opt-out form was offered (77 Ill. Adm. Code 689.80).

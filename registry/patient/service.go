@@ -38,6 +38,12 @@ type Family interface {
 	// FamilyChanged is called in the transaction that has merged records or taken a merge
 	// apart, once for each person that is there afterwards; head is the standing record.
 	FamilyChanged(ctx context.Context, tx Tx, head string) error
+	// EnteredSince lists what was entered under each record from a time on, by time.
+	EnteredSince(ctx context.Context, tx Tx, since map[string]time.Time) ([]Entered, error)
+	// Assign moves entries from the records of a person that head stands for to the one
+	// that a merge had folded into them, before the two are apart. EINVALID for one that
+	// EnteredSince does not list.
+	Assign(ctx context.Context, tx Tx, by auth.Principal, m Merge, head string, since map[string]time.Time, move []string) error
 }
 
 // Follow names who is told of merges. It is to be called before the service is used.

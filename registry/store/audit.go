@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,3 +190,45 @@ func (s *Store) beginChain(ctx context.Context) error {
 // Look returns the trail in a database as it is, for who verifies it: nothing is brought up
 // to date.
 func Look(db *database.DB) audit.Source { return rows{q: db.DB} }
+
+// ThingNames says what things of a kind are called, of one site or all.
+func (r rows) ThingNames(ctx context.Context, site coldkeep.SiteID, kind string, ids []string) (map[string]string, error) {
+	var query string
+	switch kind {
+	case "unit":
+		query = `SELECT x.id, x.name, 0 FROM appliances x`
+	case "lot":
+		query = `SELECT x.id, 'Lot ' || x.lot || ', ' || x.product, 0 FROM lots x`
+	case "hold":
+		query = `SELECT x.id, 'Hold of ' || u.name, x.since FROM holds x JOIN appliances u ON u.id = x.appliance`
+	case "person":
+		query = `SELECT x.id, x.name, 0 FROM people x`
+	case "account":
+		query = `SELECT x.id, x.name, 0 FROM accounts x`
+	default:
+		return nil, nil
+	}
+	where, args := anyOf("x.id", 1, ids)
+	query += " WHERE " + where
+	if site != "" && kind == "account" {
+		return nil, nil // one account may be of every site
+	}
+	if site != "" {
+		args = append(args, string(site))
+		query += " AND x.site = $" + strconv.Itoa(len(args))
+	}
+	type named struct{ id, name string }
+	all, err := list(ctx, r.q, func(s scanner) (v named, err error) {
+		var since int64
+		err = s.Scan(&v.id, &v.name, &since)
+		if since != 0 {
+			v.name += " since " + database.Time(since).UTC().Format("Jan 2, 2006")
+		}
+		return v, err
+	}, query, args...)
+	out := make(map[string]string, len(all))
+	for _, v := range all {
+		out[v.id] = v.name
+	}
+	return out, err
+}

@@ -99,7 +99,8 @@ func (r rows) Subject(ctx context.Context, id string) (immunization.Subject, err
 		}
 		v.Died, err = date(died)
 		return v, err
-	}, noPatient, `SELECT id, birth, sex, birth_nation, deceased, died FROM patients WHERE id = $1`, id)
+	}, noPatient, `SELECT p.id, p.birth, p.sex, p.birth_nation, `+personDeceased+`, CASE WHEN p.died <> '' THEN p.died ELSE COALESCE((SELECT MAX(l.died) FROM patients l WHERE l.head = p.id), '') END
+		FROM patients p WHERE p.id = $1`, id)
 }
 
 func (r rows) Dose(ctx context.Context, id string) (immunization.Dose, error) {

@@ -130,3 +130,18 @@ func (t *tx) InsertExemption(ctx context.Context, e immunization.Exemption) erro
 func (t *tx) EndExemption(ctx context.Context, id string, d immunization.Deletion) error {
 	return t.end(ctx, "exemptions", id, d)
 }
+
+// move puts a row of a table under another record.
+func (t *tx) move(ctx context.Context, table, id, to string) error {
+	return exec(ctx, t.q, gone, `UPDATE `+table+` SET patient = $2 WHERE id = $1`, id, to)
+}
+
+func (t *tx) MoveFact(ctx context.Context, id, to string) error { return t.move(ctx, "facts", id, to) }
+
+func (t *tx) MoveReaction(ctx context.Context, id, to string) error {
+	return t.move(ctx, "reactions", id, to)
+}
+
+func (t *tx) MoveExemption(ctx context.Context, id, to string) error {
+	return t.move(ctx, "exemptions", id, to)
+}

@@ -215,6 +215,10 @@ func (r rows) ProfilesByBirth(ctx context.Context, birth coldkeep.Date, limit in
 	return list(ctx, r.q, candidate, `SELECT `+candidateColumns+` FROM patients p WHERE p.birth = $1 ORDER BY p.id LIMIT $2`, birth.String(), limit)
 }
 
+// personDeceased tells of a standing record p whether the person has died: any of the
+// records that were merged into it may be the one that knows.
+const personDeceased = `COALESCE((SELECT MAX(l.deceased) FROM patients l WHERE l.head = p.id), p.deceased)`
+
 // Faces gives what a list of search results shows of standing records.
 func (r rows) Faces(ctx context.Context, ids []string) ([]patient.Face, error) {
 	if len(ids) == 0 {
@@ -231,7 +235,7 @@ func (r rows) Faces(ctx context.Context, ids []string) ([]patient.Face, error) {
 		f.Deceased, f.City = deceased != 0, city.String
 		f.Birth, err = date(birth)
 		return f, err
-	}, `SELECT p.id, p.birth, p.sex, p.deceased, n.kind, n.family, n.given, n.middle, n.suffix,
+	}, `SELECT p.id, p.birth, p.sex, `+personDeceased+`, n.kind, n.family, n.given, n.middle, n.suffix,
 		(SELECT MAX(a.city) FROM patient_addresses a WHERE a.patient = p.id AND a.until_at IS NULL AND a.kind = 'H')
 		FROM patients p JOIN patient_names n ON n.patient = p.id AND n.kind = 'L' AND n.until_at IS NULL WHERE `+where+` ORDER BY p.id, n.n`, args...)
 	if err != nil {

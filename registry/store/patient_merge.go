@@ -98,6 +98,15 @@ func (t *tx) EndMerge(ctx context.Context, m patient.Merge) error {
 		m.ID, database.NullMillis(m.UndoneAt), m.UndoneBy, m.UndoneWhy)
 }
 
+// InsertMove keeps where an entry was before a merge was undone.
+func (t *tx) InsertMove(ctx context.Context, merge string, e patient.Entered, to string) error {
+	return exec(ctx, t.q, gone, `INSERT INTO merge_moves (merge_id, kind, entry, from_record, to_record) VALUES ($1, $2, $3, $4, $5)`, merge, e.Kind, e.ID, e.Record, to)
+}
+
+func (r rows) MergedInto(ctx context.Context, id string) (string, error) {
+	return one(ctx, r.q, func(s scanner) (v string, err error) { return v, s.Scan(&v) }, noPatient, `SELECT merged_into FROM patients WHERE id = $1`, id)
+}
+
 func (t *tx) SetHead(ctx context.Context, ids []string, head string) error {
 	where, args := anyOf("id", 2, ids)
 	return exec(ctx, t.q, gone, `UPDATE patients SET head = $1 WHERE `+where, append([]any{head}, args...)...)
@@ -129,7 +138,7 @@ func (t *tx) PseudonymKey(ctx context.Context, fresh []byte) ([]byte, error) {
 // Deidentified calls each with the rows after an id of people whose record is open.
 func (r rows) Deidentified(ctx context.Context, after string, limit int, each func(patient.DeidentifiedRow) error) error {
 	// A person's record is locked when any record of the person is.
-	all, err := list(ctx, r.q, deidentified, `SELECT p.id, p.birth, p.sex, p.races, p.ethnicity, p.zip, p.county, p.deceased FROM patients p
+	all, err := list(ctx, r.q, deidentified, `SELECT p.id, p.birth, p.sex, p.races, p.ethnicity, p.zip, p.county, `+personDeceased+` FROM patients p
 		WHERE p.id > $1 AND p.merged_into = '' AND NOT EXISTS (SELECT 1 FROM patients l WHERE l.head = p.id AND l.locked = 1) ORDER BY p.id LIMIT $2`, after, limit)
 	if err != nil {
 		return err

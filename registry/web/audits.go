@@ -104,7 +104,7 @@ func (s *server) showAudit(c *gin.Context, q review.Search, template string, p *
 		s.fail(c, err)
 		return
 	}
-	names, err := s.names(ctx, who)
+	names, err := s.names(ctx, who, entries)
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -72,13 +72,27 @@ func (s *server) notDuplicate(c *gin.Context) {
 	s.done(c, "/duplicates/"+a+"/"+b, "The two stay two people's records.", err)
 }
 
+type unmergePage struct {
+	patientTables
+	patient.Unmerging
+}
+
+func (s *server) unmerging(c *gin.Context) {
+	u, err := s.Patients.Unmerging(c.Request.Context(), principal(c), c.Param("id"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.render(c, http.StatusOK, "unmerge", &page{Title: "Undo a merge", Nav: "duplicates", Data: &unmergePage{Unmerging: u}})
+}
+
 func (s *server) unmergePatients(c *gin.Context) {
-	m, err := s.Patients.UnmergePatients(c.Request.Context(), principal(c), c.Param("id"), c.PostForm("why"))
+	m, err := s.Patients.UnmergePatients(c.Request.Context(), principal(c), c.Param("id"), c.PostForm("why"), c.PostFormArray("move")...)
 	back := "/duplicates"
 	if err == nil {
 		back = "/patients/" + m.Survivor
 	}
-	s.done(c, back, "The merge has been undone. Each record is as it was.", err)
+	s.done(c, back, "The merge has been undone. What was entered since is with the record that was chosen.", err)
 }
 
 func (s *server) deidentified(c *gin.Context) {

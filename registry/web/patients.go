@@ -40,6 +40,7 @@ func (s *server) patientRoutes(in *gin.RouterGroup) {
 	in.GET("/duplicates/:a/:b", s.duplicate)                   // resolve-duplicates
 	in.POST("/duplicates/:a/:b/merge", s.mergePatients)        // resolve-duplicates
 	in.POST("/duplicates/:a/:b/different", s.notDuplicate)     // resolve-duplicates
+	in.GET("/merges/:id", s.unmerging)                         // resolve-duplicates
 	in.POST("/merges/:id/undo", s.unmergePatients)             // resolve-duplicates
 	in.GET("/deidentified", s.deidentified)                    // read-de-identified
 	in.GET("/deidentified/people.csv", s.deidentifiedPeople)   // read-de-identified

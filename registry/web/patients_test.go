@@ -155,11 +155,25 @@ func TestDuplicateScreens(t *testing.T) {
 		t.Errorf("merged: %d %s", r.status, r.header.Get("Location"))
 	}
 	nurse.page(first, "was merged into this one", "Mila Rose Bandt", "Merged into this record")
-	undo := regexp.MustCompile(`/merges/[0-9A-Z]+/undo`).FindString(body)
-	if r := admin.post(undo, url.Values{"why": {"two children after all"}}); r.status != 303 {
+	given := url.Values{"kind": {"historical"}, "cvx": {"21"}, "date": {"2026-05-04"}, "source": {"01"}, "confirm": {"yes"}, "confirm_why": {"told"}}
+	if r := nurse.post(first+"/doses", given); r.status != 303 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	merge := regexp.MustCompile(`/merges/[0-9A-Z]+`).FindString(body)
+	apart := admin.page(merge, "Entered since the merge", "varicella", "2026-05-04", "Mila Rose Bandt")
+	move := regexp.MustCompile(`name="move" value="([0-9A-Z]+)"`).FindStringSubmatch(apart)
+	if len(move) != 2 {
+		t.Fatal(apart)
+	}
+	undo := merge + "/undo"
+	if r := admin.post(undo, url.Values{"why": {"two children"}, "move": {"01J00000000000000000000000"}}); r.status == 303 && r.header.Get("Location") != "/duplicates" {
+		t.Errorf("an entry that is not there: %d %s", r.status, r.header.Get("Location"))
+	}
+	if r := admin.post(undo, url.Values{"why": {"two children after all"}, "move": {move[1]}}); r.status != 303 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	nurse.page(second, "Bandt, Mila Rose")
+	nurse.page(second+"/immunizations", "Varicella")
 	admin.post(at+"/different", url.Values{"why": {"two children after all"}})
 	admin.page("/duplicates", "No pair waits for a decision", "Two people")
 	admin.page("/deidentified", "< 11")

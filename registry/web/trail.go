@@ -33,7 +33,7 @@ func (s *server) trail(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	names, err := s.names(ctx, who)
+	names, err := s.names(ctx, who, entries)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -51,9 +51,9 @@ type named struct{ name, href string }
 // names are the things that a trail speaks of, by "kind/id".
 type names map[string]named
 
-// names looks up what things are called now. The trail itself keeps ids, which do not
-// change.
-func (s *server) names(ctx context.Context, who auth.Principal) (names, error) {
+// names looks up what the things that entries speak of are called now. The trail itself
+// keeps ids, which do not change. Pages are named to who may open them.
+func (s *server) names(ctx context.Context, who auth.Principal, entries []audit.Entry) (names, error) {
 	n := names{}
 	sites, err := s.Auth.Sites(ctx, who)
 	if err != nil {
@@ -62,35 +62,32 @@ func (s *server) names(ctx context.Context, who auth.Principal) (names, error) {
 	for _, x := range sites {
 		n["site/"+string(x.ID)] = named{x.Name, ""}
 	}
-	if !who.Anywhere(auth.View) {
-		return n, nil
+	var subjects []string
+	for i := range entries {
+		e := &entries[i]
+		subjects = append(subjects, e.Subject)
+		for _, m := range holdID.FindAllStringSubmatch(e.Detail, -1) {
+			subjects = append(subjects, "hold/"+m[1])
+		}
+		for _, m := range intoUnit.FindAllStringSubmatch(e.Detail, -1) {
+			subjects = append(subjects, "unit/"+m[2])
+		}
 	}
-	units, err := s.Templog.Units(ctx, who)
+	known, err := s.Review.Names(ctx, who, subjects)
 	if err != nil {
 		return nil, err
 	}
-	unit := unitNames(units)
-	for _, u := range units {
-		n["unit/"+string(u.ID)] = named{u.Name, "/units/" + string(u.ID)}
+	pages := map[string]string{}
+	if who.Anywhere(auth.View) {
+		pages = map[string]string{"unit": "/units/", "lot": "/lots/", "hold": "/lots#held-"}
 	}
-	stock, err := s.Inventory.Stock(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range stock.Lots {
-		n["lot/"+l.ID] = named{"Lot " + l.Number + ", " + l.Product, "/lots/" + l.ID}
-	}
-	for _, h := range stock.Holds {
-		n["hold/"+h.ID] = named{"Hold of " + unit[h.Appliance].Name + " since " + h.Since.UTC().Format("Jan 2, 2006"), "/lots#held-" + h.ID}
-	}
-	if who.Anywhere(auth.ManagePeople) {
-		people, err := s.Auth.People(ctx, who)
-		if err != nil {
-			return nil, err
+	for subject, name := range known {
+		kind, id, _ := strings.Cut(subject, "/")
+		href := ""
+		if page, ok := pages[kind]; ok {
+			href = page + id
 		}
-		for _, p := range people {
-			n["person/"+p.ID] = named{p.Name, ""}
-		}
+		n[subject] = named{name, href}
 	}
 	return n, nil
 }

@@ -375,6 +375,13 @@ func TestTrailNames(t *testing.T) {
 	if id := regexp.MustCompile(`>[^<]*\b01[0-9A-HJKMNP-TV-Z]{24}\b[^<]*<`).FindString(page); id != "" {
 		t.Errorf("the trail shows %s", id)
 	}
+	_, err := s.auth.AddPerson(t.Context(), system, auth.NewPerson{Name: "Ada Auditor", Username: "auditor", Password: password, Role: auth.Auditor})
+	s.must(err)
+	// An auditor, who may see neither units nor accounts, reads the same words without the pages.
+	page = s.as(string(auth.Auditor)).page("/trail", "Lot LOT-LAKESIDE, M-M-R II", "hold of Fridge of lakeside since", "into Fridge of lakeside", "Ada Auditor", "!hold h1")
+	if strings.Contains(page, `href="/lots/`) || strings.Contains(page, ">Person<") {
+		t.Error("the auditor is shown pages that do not open, or a person without a name")
+	}
 }
 
 func TestCorrection(t *testing.T) {

@@ -138,6 +138,7 @@ func serve(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.doses = immunization.New(st.Immunizations(), inForce, vaccine.Builtin(), coldkeep.RealClock{})
+	s.people.Follow(s.doses)
 	s.imports = onboarding.New(st.Onboarding(), s.people, s.doses, coldkeep.RealClock{})
 	s.cfg = Config{Auth: people, Templog: s.log, Inventory: s.stock, Patients: s.people, Immunizations: s.doses, Schedules: inForce, Onboarding: s.imports,
 		Recall:    recall.New(recall.Config{Store: st.Recall(), Patients: s.people, Doses: s.doses, Schedule: inForce, Clock: coldkeep.RealClock{}}),

@@ -25,6 +25,9 @@ type Store interface {
 	Record(ctx context.Context, e audit.Entry) error
 	// WhoIDs lists the ids of people and interface accounts of a username or name.
 	WhoIDs(ctx context.Context, name string) ([]string, error)
+	// ThingNames says what units, lots, holds, people and interface accounts of a site, ""
+	// for all, are called, by kind and ids.
+	ThingNames(ctx context.Context, site coldkeep.SiteID, kind string, ids []string) (map[string]string, error)
 }
 
 // Service is the review of the trail.
