@@ -210,7 +210,12 @@ func recordDose(t *testing.T, ctx context.Context, d demo, c child, group string
 		chromedp.Click(trust+`button`), chromedp.WaitVisible(`.flash`))
 	visible(t, ctx, "the dose does not count", ".notice-warning", "does not count")
 	look(t, ctx, "a dose that does not count")
-	do(t, ctx, "it was another vial", set(trust+`input[name=why]`, "It was the other vial"), chromedp.Click(trust+`button`), chromedp.WaitVisible(trust+`input[name=spoilt]`))
+	// That it counts after all is said by who decides about holds, and a nurse does not.
+	if n, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("`+strings.TrimSpace(trust)+` button").length`)); err != nil || n != 0 {
+		t.Errorf("a nurse may say that the dose counts after all (%d buttons): %v", n, err)
+	}
+	d.enter(t, ctx, "dana")
+	do(t, ctx, "it was another vial", chromedp.Navigate(href), chromedp.WaitVisible(`#h-trust`), set(trust+`input[name=why]`, "It was the other vial"), chromedp.Click(trust+`button`), chromedp.WaitVisible(trust+`input[name=spoilt]`))
 	visible(t, ctx, "it counts again", ".flash", "counts again")
 }
 
