@@ -41,7 +41,8 @@ func look(t *testing.T, ctx context.Context, page string) {
 		t.Fatal(err)
 	}
 	if wide {
-		t.Errorf("%s is wider than the screen", page)
+		which, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`Array.from(document.querySelectorAll("body *")).filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth).map(e => e.outerHTML.slice(0, 120))`))
+		t.Errorf("%s is wider than the screen: %q %v", page, which, err)
 	}
 }
 
