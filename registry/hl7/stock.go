@@ -29,7 +29,8 @@ const (
 	sameDay      = "same-day"
 )
 
-// undeducted is why a dose is not taken off.
+// undeducted is why a dose is not taken off. The reason is what the sender is told, so it
+// carries no value of the message but codes of published tables.
 type undeducted struct{ code, reason string }
 
 // choose finds the lot of a site's stock that a dose came from; or says why there is none.
@@ -51,26 +52,26 @@ func (m *Messages) choose(ctx context.Context, tx exchange.Tx, d *immunization.D
 		return "", nil, err
 	}
 	if len(lots) == 0 {
-		return no(unknownLot, "Lot %s is not in this site's stock.", d.Lot)
+		return no(unknownLot, "The lot (RXA-15) is not in this site's stock.")
 	}
 	fits := slices.DeleteFunc(slices.Clone(lots), func(l inventory.Lot) bool { return l.CVX != d.CVX })
 	if len(fits) == 0 {
 		fits = slices.DeleteFunc(slices.Clone(lots), func(l inventory.Lot) bool { return !m.related(l.CVX, d.CVX) })
 	}
 	if len(fits) == 0 {
-		return no(otherVaccine, "Lot %s of this site's stock is of another vaccine (CVX %s) than the message says (CVX %s).", d.Lot, lots[0].CVX, d.CVX)
+		return no(otherVaccine, "The lot (RXA-15) of this site's stock is of another vaccine (CVX %s) than the message says (CVX %s).", lots[0].CVX, d.CVX)
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return l.Expires != "" && d.Date.String() > l.Expires })
 	if len(fits) == 0 {
-		return no(expiredLot, "Lot %s had expired on the day of the dose.", d.Lot)
+		return no(expiredLot, "The lot (RXA-15) had expired on the day of the dose.")
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return !funded(l.Funding, d) })
 	if len(fits) == 0 {
-		return no(wrongFunding, "No line of lot %s was bought by money that fits the patient's eligibility (%s).", d.Lot, cmp.Or(d.Eligibility, "not told"))
+		return no(wrongFunding, "No line of the lot (RXA-15) was bought by money that fits the patient's eligibility (OBX 64994-7: %s).", cmp.Or(d.Eligibility, "not told"))
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return l.DosesOnHand <= 0 })
 	if len(fits) == 0 {
-		return no(noneLeft, "Lot %s has no dose left by the books.", d.Lot)
+		return no(noneLeft, "The lot (RXA-15) has no dose left by the books.")
 	}
 	slices.SortFunc(fits, func(a, b inventory.Lot) int {
 		return cmp.Or(b.DosesOnHand-a.DosesOnHand, strings.Compare(a.ID, b.ID))

@@ -169,6 +169,13 @@ func TestNotDeducted(t *testing.T) {
 			if len(all) != i || all[i-1].Code != c.want {
 				t.Errorf("%s: %+v", c.want, all)
 			}
+			// The reason is kept when the message's text is not, and so holds no value of it.
+			messages, err := w.exchange.Messages(w.ctx, admin, exchange.Filter{Limit: 1})
+			w.must(err)
+			told := slices.DeleteFunc(messages[0].Findings, func(f exchange.Finding) bool { return f.Rule != "not-deducted" })
+			if len(told) != 1 || !strings.HasSuffix(told[0].Text, all[i-1].Reason) || c.lot != "" && strings.Contains(told[0].Text, c.lot) {
+				t.Errorf("%s: %+v", c.want, told)
+			}
 		}
 		all, err := w.exchange.Undeducted(w.ctx, admin, "lakeside")
 		w.must(err)

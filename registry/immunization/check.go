@@ -20,7 +20,8 @@ type Warning struct {
 	Stop bool `json:"stop,omitempty"`
 }
 
-// check looks at each field by itself and tidies it. EINVALID names the field.
+// check looks at each field by itself and tidies it. EINVALID names the field; values are
+// not told, since what is said of an import or a message is kept when they are gone.
 func (s *Service) check(d *Dose, of Subject, today coldkeep.Date) error {
 	for _, f := range []struct {
 		name  string
@@ -58,7 +59,7 @@ func (s *Service) check(d *Dose, of Subject, today coldkeep.Date) error {
 			d.Source = "01"
 		}
 		if d.Source == "00" || !In(Sources(), d.Source) {
-			return coldkeep.Errorf(coldkeep.EINVALID, "Source %q: want one of 01 to 08.", d.Source)
+			return coldkeep.Errorf(coldkeep.EINVALID, "Source: want one of 01 to 08.")
 		}
 	case Refused:
 		d.StockID, d.Unit, d.Source, d.Lot, d.Expires = "", "", "", "", 0
@@ -69,7 +70,7 @@ func (s *Service) check(d *Dose, of Subject, today coldkeep.Date) error {
 			return coldkeep.Errorf(coldkeep.EINVALID, "Note: please say what the other reason is.")
 		}
 	default:
-		return coldkeep.Errorf(coldkeep.EINVALID, "Kind %q: want administered, historical or refused.", d.Kind)
+		return coldkeep.Errorf(coldkeep.EINVALID, "Kind: want administered, historical or refused.")
 	}
 	return nil
 }
@@ -87,11 +88,11 @@ func (s *Service) checkDay(d *Dose, of Subject, today coldkeep.Date) error {
 	case !d.Date.Known():
 		return coldkeep.Errorf(coldkeep.EINVALID, "Date: want a day such as 2026-03-02.")
 	case of.Birth.Known() && d.Date < of.Birth:
-		return coldkeep.Errorf(coldkeep.EINVALID, "Date: %s is before the patient was born (%s).", d.Date, of.Birth)
+		return coldkeep.Errorf(coldkeep.EINVALID, "Date: is before the patient was born.")
 	case d.Date > today:
-		return coldkeep.Errorf(coldkeep.EINVALID, "Date: %s is in the future; today is %s.", d.Date, today)
+		return coldkeep.Errorf(coldkeep.EINVALID, "Date: is in the future; today is %s.", today)
 	case of.Died.Known() && d.Date > of.Died:
-		return coldkeep.Errorf(coldkeep.EINVALID, "Date: %s is after the patient died (%s).", d.Date, of.Died)
+		return coldkeep.Errorf(coldkeep.EINVALID, "Date: is after the patient died.")
 	}
 	for _, v := range d.VIS {
 		if !v.Edition.Known() || !v.Given.Known() || v.Given > today || v.Edition > v.Given {
@@ -104,12 +105,12 @@ func (s *Service) checkDay(d *Dose, of Subject, today coldkeep.Date) error {
 func (s *Service) checkCodes(d *Dose) error {
 	v, ok := s.codes.CVX(d.CVX)
 	if !ok {
-		return coldkeep.Errorf(coldkeep.EINVALID, "CVX: %q is not a code of the CVX set.", d.CVX)
+		return coldkeep.Errorf(coldkeep.EINVALID, "CVX: is not a code of the CVX set.")
 	}
 	d.CVX = v.CVX
 	if d.MVX != "" {
 		if _, ok := s.codes.MVX(d.MVX); !ok {
-			return coldkeep.Errorf(coldkeep.EINVALID, "MVX: %q is not a code of the MVX set.", d.MVX)
+			return coldkeep.Errorf(coldkeep.EINVALID, "MVX: is not a code of the MVX set.")
 		}
 	}
 	if d.NDC != "" {
@@ -127,7 +128,7 @@ func (s *Service) checkCodes(d *Dose) error {
 		table       []Choice
 	}{{"Eligibility", d.Eligibility, Eligibility()}, {"Body site", d.BodySite, BodySites()}, {"Route", d.Route, Routes()}, {"Funding", d.Funding, Fundings()}} {
 		if f.value != "" && !In(f.table, f.value) {
-			return coldkeep.Errorf(coldkeep.EINVALID, "%s: %q is not one of its codes.", f.name, f.value)
+			return coldkeep.Errorf(coldkeep.EINVALID, "%s: is not one of its codes.", f.name)
 		}
 	}
 	if d.Amount != "" {

@@ -176,7 +176,7 @@ func (s *Service) checkTold(d *Dose, of Subject, today coldkeep.Date) (left []st
 			d.Note = "Another reason, which was not told."
 		}
 	default:
-		return left, coldkeep.Errorf(coldkeep.EINVALID, "Kind %q: want administered, historical or refused.", d.Kind)
+		return left, coldkeep.Errorf(coldkeep.EINVALID, "Kind: want administered, historical or refused.")
 	}
 	return left, nil
 }

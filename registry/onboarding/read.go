@@ -71,7 +71,8 @@ func Template() []byte {
 	return b.Bytes()
 }
 
-// Finding is something about a row, and what to do.
+// Finding is something about a row, and what to do. It names the column and the rule and
+// never a value: findings are kept when the values of the file are cleared.
 type Finding struct {
 	Column string `json:"column,omitempty"`
 	What   string `json:"what"`

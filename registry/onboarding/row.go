@@ -93,7 +93,7 @@ func (r *Row) Entry(codes *vaccine.Codes, practice string) (Entry, []Finding) {
 				d.MVX = pack.MVX
 			}
 		case known && !sameCVX(d.CVX, pack.CVX):
-			findings = append(findings, Finding{Column: "ndc", What: "It is of CVX " + pack.CVX + ", and the row says CVX " + d.CVX + "; the CVX is taken.", Advice: "Look which of the two is right."})
+			findings = append(findings, Finding{Column: "ndc", What: "It is of another vaccine than cvx says; the CVX is taken.", Advice: "Look which of the two is right."})
 			d.NDC = ""
 		case !known && d.CVX == "":
 			refuse("ndc", "It is not in the code sets.", "Give the CVX code.")
