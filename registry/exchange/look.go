@@ -125,14 +125,10 @@ func (s *Service) Undeducted(ctx context.Context, by auth.Principal, site coldke
 
 // Deduct tries again to take a dose off the stock, once what spoke against it has been put
 // right: a lot was received, its count corrected, the dose's lot number edited. It gives the
-// reason that speaks against it still, "" that it was taken. EFORBIDDEN, ENOTFOUND when no
-// such dose waits.
+// reason that speaks against it still, "" that it was taken. EFORBIDDEN, also for a dose of a
+// record that is locked to by (patient.IsLocked), ENOTFOUND when no such dose waits.
 func (s *Service) Deduct(ctx context.Context, by auth.Principal, dose string) (reason string, err error) {
-	err = s.store.Tx(ctx, func(tx Tx) error {
-		u, err := s.waiting(ctx, tx, by, dose)
-		if err != nil {
-			return err
-		}
+	err = s.waiting(ctx, by, dose, func(tx Tx, u Undeducted) error {
 		actor := by
 		actor.Site = u.Site
 		code, why, err := s.means.Deduct(ctx, tx, actor, dose)
@@ -150,16 +146,13 @@ func (s *Service) Deduct(ctx context.Context, by auth.Principal, dose string) (r
 }
 
 // Settle takes a dose off the list without taking one off the stock, with a reason.
-// EINVALID without one, EFORBIDDEN, ENOTFOUND when no such dose waits.
+// EINVALID without one, EFORBIDDEN, also for a dose of a record that is locked to by
+// (patient.IsLocked), ENOTFOUND when no such dose waits.
 func (s *Service) Settle(ctx context.Context, by auth.Principal, dose, why string) error {
 	if why = cut(why, 500); len(why) < 4 {
 		return coldkeep.Errorf(coldkeep.EINVALID, "Reason: say why the dose is not taken off the stock, in 4 to 500 characters.")
 	}
-	return s.store.Tx(ctx, func(tx Tx) error {
-		u, err := s.waiting(ctx, tx, by, dose)
-		if err != nil {
-			return err
-		}
+	return s.waiting(ctx, by, dose, func(tx Tx, u Undeducted) error {
 		if err := tx.SettleUndeducted(ctx, dose, by.Name, why, s.clock.Now()); err != nil {
 			return err
 		}
@@ -167,13 +160,36 @@ func (s *Service) Settle(ctx context.Context, by auth.Principal, dose, why strin
 	})
 }
 
-func (s *Service) waiting(ctx context.Context, tx Tx, by auth.Principal, dose string) (Undeducted, error) {
+// waiting hands a dose that waits to do, in a transaction, unless its record is locked to by:
+// that refusal is in the trail.
+func (s *Service) waiting(ctx context.Context, by auth.Principal, dose string, do func(Tx, Undeducted) error) error {
 	if err := mayStock(by, by.Site); err != nil {
-		return Undeducted{}, err
+		return err
 	}
-	u, err := tx.UndeductedDose(ctx, dose)
-	if err == nil && (mayStock(by, u.Site) != nil || u.Settled != nil) {
-		err = coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no such dose on the list.")
+	var refused error
+	err := s.store.Tx(ctx, func(tx Tx) error {
+		refused = nil
+		u, err := tx.UndeductedDose(ctx, dose)
+		if err == nil && (mayStock(by, u.Site) != nil || u.Settled != nil) {
+			err = coldkeep.Errorf(coldkeep.ENOTFOUND, "There is no such dose on the list.")
+		}
+		if err != nil {
+			return err
+		}
+		g, err := tx.PatientGate(ctx, u.Patient, by.ID, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		if refused = g.Require(by, auth.ViewPatients); patient.IsLocked(refused) {
+			e := s.entry(by, "undeducted.refused", "dose/"+dose, u.Site, "", "")
+			e.Patient = g.Head
+			return tx.Audit(ctx, e)
+		}
+		refused = nil // it was given here
+		return do(tx, u)
+	})
+	if err == nil {
+		err = refused
 	}
-	return u, err
+	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
@@ -193,6 +194,22 @@ func TestNotDeducted(t *testing.T) {
 		if left, err := w.exchange.Undeducted(w.ctx, nurse, "lakeside"); err != nil || len(left) != len(all)-2 {
 			t.Error(left, err)
 		}
+		// Another site locks the record: what is left on the list can be done by the state alone.
+		north := strings.Replace(pidAda, "4711^^^MYEHR^MR", "N7^^^OTHER^MR", 1)
+		w.ack(w.north, "AA", w.vxu(20, north))
+		w.ack(w.north, "AA", w.vxu(21, north, strings.Replace(pd1Ada, "|N|", "|Y|", 1)))
+		if _, err := w.exchange.Deduct(w.ctx, nurse, all[2].Dose); !patient.IsLocked(err) {
+			t.Errorf("deducted: %v", err)
+		}
+		if err := w.exchange.Settle(w.ctx, nurse, all[2].Dose, "somebody knows the number"); !patient.IsLocked(err) {
+			t.Errorf("settled: %v", err)
+		}
+		entries, err := w.st.Entries(w.ctx, audit.Query{Patient: w.ada().ID, Limit: 100})
+		w.must(err)
+		if n := len(slices.DeleteFunc(entries, func(e audit.Entry) bool { return e.What != "undeducted.refused" })); n != 2 {
+			t.Errorf("%d refusals in the trail", n)
+		}
+		w.must(w.exchange.Settle(w.ctx, admin, all[2].Dose, "the state knows why"))
 	})
 }
 
