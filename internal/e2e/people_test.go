@@ -242,7 +242,9 @@ func school(t *testing.T, ctx context.Context, d demo, c child) {
 	}
 	for i, html := range pages {
 		for _, secret := range []string{"Sheridan", "60085", "555-0102", "2245550102", "Elena Garcia", "Mateo", "1005", "DM4207A", "Lakeside", "Before Coldkeep", "SKB", "MSD", "Marcus"} {
-			if strings.Contains(html, secret) {
+			// A short one may stand inside an id or a token by chance: it is looked for as a word.
+			short := len(secret) < 5 && !regexp.MustCompile(`\b`+secret+`\b`).MatchString(html)
+			if strings.Contains(html, secret) && !short {
 				t.Errorf("page %d that a school is sent has %q", i, secret)
 			}
 		}

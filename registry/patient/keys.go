@@ -30,6 +30,9 @@ func (p *Profile) Keys() []int64 {
 	for _, n := range p.Names {
 		given := sound(root(n.Given))
 		blank := placeholder(n.Given)
+		for beginning := range beginnings(n.Family) {
+			add("beginning birth", beginning, birth) // of a search that gives a name's first letters
+		}
 		for family := range parts(n.Family) {
 			spoken := sound(family)
 			add("family birth", spoken, birth)
@@ -61,6 +64,7 @@ func (p *Profile) Keys() []int64 {
 		add("phone birth", t, birth)
 	}
 	for _, g := range p.Guardians {
+		add("guardian beginning", beginning(g.Family), birth)
 		for family := range parts(g.Family) {
 			add("guardian birth", sound(family), birth)
 		}
@@ -80,6 +84,31 @@ func parts(family string) func(yield func(string) bool) {
 		}
 		for part := range strings.FieldsSeq(family) {
 			if len(part) >= 3 && !yield(part) {
+				return
+			}
+		}
+	}
+}
+
+// leastFamily is how many letters of a family name are a search by its beginning. They are
+// counted in bytes of the folded text: a letter of other scripts tells more than a Latin one.
+const leastFamily = 3
+
+// beginning is what a family name has in common with every beginning of it that is
+// searched by: its first letters, or all of a shorter one.
+func beginning(family string) string {
+	s := squash(family)
+	return s[:min(len(s), leastFamily)]
+}
+
+// beginnings goes through those of a family name and, of a compound one, of its parts.
+func beginnings(family string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		if !yield(beginning(family)) || !strings.Contains(family, " ") {
+			return
+		}
+		for part := range strings.FieldsSeq(family) {
+			if !yield(beginning(part)) {
 				return
 			}
 		}

@@ -2,11 +2,13 @@ package patient
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
 func TestFold(t *testing.T) {
@@ -138,4 +140,38 @@ func FuzzReadProfile(f *testing.F) {
 			t.Errorf("%q: %v", s, err)
 		}
 	})
+}
+
+// A search reads the records that share a key with it: nobody may fit and share none.
+func TestWhoFitsSharesAKey(t *testing.T) {
+	share := func(a, b []int64) bool {
+		return slices.ContainsFunc(a, func(k int64) bool { return slices.Contains(b, k) })
+	}
+	word := rapid.OneOf(rapid.SampledFrom([]string{"Smith", "Smi", "garc", "García López", "Garcia-L", "lopez", "de la Cruz", "Dela", "LI", "Li Wong", "Ng", "O'Brien", "St. John", "Иванов", "李", "J"}),
+		rapid.StringMatching(`[A-Za-z '-]{1,6}`))
+	fits := 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := Profile{Birth: coldkeep.NewDate(2020, 2, 3), Names: []NameKey{nameKey(word.Draw(t, "family"), word.Draw(t, "given"), "", "")}}
+		p.Guardians = []NameKey{nameKey(word.Draw(t, "guardian"), word.Draw(t, "her name"), "", "")}
+		q := Query{Family: word.Draw(t, "asked family"), Given: word.Draw(t, "asked given"), Birth: p.Birth}
+		g := Query{GuardianFamily: word.Draw(t, "asked guardian"), GuardianGiven: word.Draw(t, "asked guardian's name"), Birth: p.Birth}
+		c := []Candidate{{ID: "A", Head: "A", Profile: p}}
+		if w, err := q.check(auth.Principal{}); err == nil {
+			exact, _ := q.sort(w, c)
+			if len(exact) > 0 {
+				fits++
+				if !share(q.keys(w), p.Keys()) {
+					t.Fatalf("%+v fits %+v", q, p)
+				}
+			}
+		}
+		if w, err := g.check(auth.Principal{}); err == nil {
+			if exact, _ := g.sort(w, c); len(exact) > 0 && !share(g.keys(w), p.Keys()) {
+				t.Fatalf("%+v fits %+v", g, p)
+			}
+		}
+	})
+	if fits == 0 {
+		t.Error("no search fitted anybody")
+	}
 }

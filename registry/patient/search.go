@@ -228,7 +228,7 @@ func (s *Service) search(ctx context.Context, tx Tx, by auth.Principal, q Query)
 	if err != nil {
 		return Found{}, err
 	}
-	candidates, err := s.candidates(ctx, tx, w, &q)
+	candidates, err := tx.ProfilesByKey(ctx, q.keys(w), "", maxCandidates)
 	if err != nil {
 		return Found{}, err
 	}
@@ -246,25 +246,20 @@ func (s *Service) search(ctx context.Context, tx Tx, by auth.Principal, q Query)
 	return s.show(ctx, tx, by, ids, near)
 }
 
-// candidates reads what a query may mean.
-func (s *Service) candidates(ctx context.Context, tx Tx, w way, q *Query) ([]Candidate, error) {
-	var keys []int64
+// keys are what a query is looked up by. Whoever fits shares one with it, so nobody is read
+// for being born on the same day.
+func (q *Query) keys(w way) []int64 {
 	birth := q.Birth.String()
 	switch w {
 	case byNumber:
-		keys = []int64{key("id", q.IDKind, Fold(q.IDAssigner), q.IDValue)}
+		return []int64{key("id", q.IDKind, Fold(q.IDAssigner), q.IDValue)}
 	case byPhone:
-		keys = []int64{key("phone birth", q.Phone, birth)}
-	case byGuardian, byName:
-		born, err := tx.ProfilesByBirth(ctx, q.Birth, maxCandidates)
-		if err != nil || w == byGuardian {
-			return born, err
-		}
-		p := q.profile()
-		more, err := tx.ProfilesByKey(ctx, p.Keys(), "", maxCandidates)
-		return append(born, more...), err
+		return []int64{key("phone birth", q.Phone, birth)}
+	case byGuardian:
+		return []int64{key("guardian beginning", beginning(q.GuardianFamily), birth)}
 	}
-	return tx.ProfilesByKey(ctx, keys, "", maxCandidates)
+	p := q.profile()
+	return p.Keys()
 }
 
 func (q *Query) profile() Profile {
@@ -290,7 +285,7 @@ func (q *Query) sort(w way, all []Candidate) (exact, similar []string) {
 			}
 		case byGuardian:
 			if c.Profile.Birth == q.Birth && slices.ContainsFunc(c.Profile.Guardians, func(g NameKey) bool {
-				return begins(g.Family, q.GuardianFamily, 3) && begins(g.Given, q.GuardianGiven, 2)
+				return begins(g.Family, q.GuardianFamily, leastFamily) && begins(g.Given, q.GuardianGiven, 2)
 			}) {
 				exact = appendNew(exact, c.Head)
 			}
@@ -309,7 +304,7 @@ func (q *Query) sort(w way, all []Candidate) (exact, similar []string) {
 // fits reports whether a record has the names and the birth date of a query.
 func (q *Query) fits(p *Profile) bool {
 	return p.Birth == q.Birth && slices.ContainsFunc(p.Names, func(n NameKey) bool {
-		family := begins(n.Family, q.Family, 3)
+		family := begins(n.Family, q.Family, leastFamily)
 		for part := range strings.FieldsSeq(n.Family) {
 			family = family || part == q.Family
 		}

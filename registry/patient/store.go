@@ -20,8 +20,6 @@ type Reader interface {
 	// keys and stand for themselves or were merged, but for one id; at most limit.
 	ProfilesByKey(ctx context.Context, keys []int64, but string, limit int) ([]Candidate, error)
 	Profile(ctx context.Context, id string) (Candidate, error)
-	// ProfilesByBirth is ProfilesByKey by the birth date.
-	ProfilesByBirth(ctx context.Context, birth coldkeep.Date, limit int) ([]Candidate, error)
 	// Faces gives what a list of search results shows of standing records.
 	Faces(ctx context.Context, ids []string) ([]Face, error)
 	History(ctx context.Context, ids []string) ([]Change, error) // the latest first

@@ -210,11 +210,6 @@ func (r rows) ProfilesByKey(ctx context.Context, keys []int64, but string, limit
 		append([]any{but, limit}, args...)...)
 }
 
-// ProfilesByBirth gives what matching compares of the records with a birth date.
-func (r rows) ProfilesByBirth(ctx context.Context, birth coldkeep.Date, limit int) ([]patient.Candidate, error) {
-	return list(ctx, r.q, candidate, `SELECT `+candidateColumns+` FROM patients p WHERE p.birth = $1 ORDER BY p.id LIMIT $2`, birth.String(), limit)
-}
-
 // personDeceased tells of a standing record p whether the person has died: any of the
 // records that were merged into it may be the one that knows.
 const personDeceased = `COALESCE((SELECT MAX(l.deceased) FROM patients l WHERE l.head = p.id), p.deceased)`

@@ -47,6 +47,9 @@ func Open(ctx context.Context, db *database.DB) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{rows: rows{q: db.DB}, db: db, changed: make(chan struct{})}
+	if err := s.rekey(ctx); err != nil {
+		return nil, err
+	}
 	return s, s.beginChain(ctx)
 }
 
