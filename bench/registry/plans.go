@@ -12,7 +12,6 @@ import (
 // them.
 var planned = []struct{ what, text string }{
 	{"records that share a key", `SELECT p.id, p.profile FROM patients p WHERE p.id IN (SELECT k.patient FROM patient_keys k WHERE k.key IN ($1, $2, $3))`},
-	{"records born on a day", `SELECT p.id FROM patients p WHERE p.birth = $1`},
 	{"the gate of a record", `SELECT p.id FROM patients q JOIN patients p ON p.head = q.head WHERE q.id = $1`},
 	{"entries of a record", `SELECT n, family FROM patient_names WHERE patient = $1`},
 	{"doses of a person", `SELECT id, given FROM doses WHERE patient IN ($1, $2) ORDER BY given, id`},

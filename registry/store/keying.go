@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
@@ -59,15 +60,45 @@ func (t *tx) rekeySome(ctx context.Context) (int, error) {
 	if len(all) == 0 {
 		return 0, exec(ctx, t.q, gone, `UPDATE patient_keying SET done = 1 WHERE form = $1`, keysForm)
 	}
+	last := all[len(all)-1].id
+	have, err := t.keysUpTo(ctx, upto, last)
+	if err != nil {
+		return 0, err
+	}
+	var args []any
 	for _, k := range all {
 		p, err := patient.ReadProfile(k.profile)
 		if err != nil { // it is found by nobody as it is; the others are
 			slog.WarnContext(ctx, "what matching compares of a record is not readable; change and save the record", "patient", k.id)
 			continue
 		}
-		if err := t.insertKeys(ctx, k.id, p.Keys()); err != nil {
-			return 0, err
+		for _, key := range p.Keys() {
+			if !slices.Contains(have[k.id], key) {
+				args = append(args, key, k.id)
+			}
+		}
+		if len(args) > 10_000 { // PostgreSQL takes 65,535, SQLite 32,766
+			if err := insertRows(ctx, t.q, insertKey, 2, args, newKey); err != nil {
+				return 0, err
+			}
+			args = args[:0]
 		}
 	}
-	return len(all), exec(ctx, t.q, gone, `UPDATE patient_keying SET upto = $2 WHERE form = $1`, keysForm, all[len(all)-1].id)
+	if err := insertRows(ctx, t.q, insertKey, 2, args, newKey); err != nil {
+		return 0, err
+	}
+	return len(all), exec(ctx, t.q, gone, `UPDATE patient_keying SET upto = $2 WHERE form = $1`, keysForm, last)
+}
+
+// keysUpTo gives the keys of the records with ids after one and up to another.
+func (r rows) keysUpTo(ctx context.Context, after, upto string) (map[string][]int64, error) {
+	have := map[string][]int64{}
+	_, err := list(ctx, r.q, func(s scanner) (struct{}, error) {
+		var id string
+		var key int64
+		err := s.Scan(&id, &key)
+		have[id] = append(have[id], key)
+		return struct{}{}, err
+	}, `SELECT patient, key FROM patient_keys WHERE patient > $1 AND patient <= $2`, after, upto)
+	return have, err
 }

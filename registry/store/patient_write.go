@@ -141,12 +141,18 @@ func insertRows(ctx context.Context, q queryer, head string, columns int, args [
 	return failed(err)
 }
 
+// How keys of records are written; one that a record has already stays.
+const (
+	insertKey = `INSERT INTO patient_keys (key, patient)`
+	newKey    = ` ON CONFLICT (key, patient) DO NOTHING`
+)
+
 func (t *tx) insertKeys(ctx context.Context, id string, keys []int64) error {
 	args := make([]any, 0, 2*len(keys))
 	for _, k := range keys {
 		args = append(args, k, id)
 	}
-	return insertRows(ctx, t.q, `INSERT INTO patient_keys (key, patient)`, 2, args, ` ON CONFLICT (key, patient) DO NOTHING`)
+	return insertRows(ctx, t.q, insertKey, 2, args, newKey)
 }
 
 func (t *tx) InsertChange(ctx context.Context, c patient.Change) error {
