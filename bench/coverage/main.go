@@ -10,94 +10,50 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/coldkeep/coldkeep"
-	"github.com/coldkeep/coldkeep/internal/database"
-	"github.com/coldkeep/coldkeep/internal/servers"
+	"github.com/coldkeep/coldkeep/bench/population"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/forecast"
-	"github.com/coldkeep/coldkeep/registry/simulate"
-	"github.com/coldkeep/coldkeep/registry/simulate/fill"
 	"github.com/coldkeep/coldkeep/registry/store"
 )
 
 func main() {
-	engine := flag.String("engine", "postgres", "postgres or sqlite")
+	config := population.Flags()
 	patients := flag.Int("patients", 100_000, "size of the population")
-	at := flag.String("at", "", "URL of a PostgreSQL server, or a folder for SQLite, to use in place of own ones: its database is kept, and measured again when it is there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout, *engine, *at, *patients); err != nil {
+	if err := run(ctx, os.Stdout, *config, *patients); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, w io.Writer, engine, at string, patients int) (err error) {
-	dir, err := os.MkdirTemp("", "bench-coverage-")
+func run(ctx context.Context, w io.Writer, c population.Config, patients int) (err error) {
+	server, err := population.Start(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's own user must get to its folder
+	defer func() { err = errors.Join(err, server.Close()) }()
+	r, err := server.Registry(ctx, patients, os.Stderr)
+	if err != nil {
 		return err
 	}
-	where := filepath.Join(cmp.Or(at, dir), fmt.Sprintf("coverage%d.db", patients))
-	switch engine {
-	case "sqlite":
-	case "postgres":
-		if at == "" {
-			var p *servers.Process
-			if p, at, err = servers.Postgres(ctx, filepath.Join(dir, "postgres")); err != nil {
-				return err
-			}
-			defer p.Stop(syscall.SIGINT)
-		}
-		if where, err = create(ctx, at, fmt.Sprintf("coverage%d", patients)); err != nil {
-			return err
-		}
-	default:
-		return fmt.Errorf("engine %q: want postgres or sqlite", engine)
-	}
-	return measure(ctx, w, engine, where, patients)
-}
-
-func create(ctx context.Context, server, name string) (string, error) {
-	of, err := url.Parse(server)
-	if err != nil {
-		return "", errors.New("the server's URL is not readable")
-	}
-	of.Path = "/" + name
-	db, err := database.Open(ctx, server)
-	if err != nil {
-		return "", err
-	}
-	_, err = db.ExecContext(ctx, "CREATE DATABASE "+name)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42P04" { // duplicate_database: kept from an earlier run
-		err = nil
-	}
-	return of.String(), errors.Join(err, db.Close())
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return measure(ctx, w, c.Engine, r)
 }
 
 type fixed struct{ e *forecast.Engine }
@@ -110,42 +66,18 @@ type task struct {
 	ask  coverage.Ask
 }
 
-func measure(ctx context.Context, w io.Writer, engine, where string, patients int) (err error) {
-	db, err := database.Open(ctx, where)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	s, err := store.Open(ctx, db)
-	if err != nil {
-		return err
-	}
-	today := coldkeep.DateOf(time.Now())
-	p, err := simulate.New(simulate.Config{Seed: 1, Patients: patients, Duplicates: 0.03, Today: today})
-	if err != nil {
-		return err
-	}
-	if _, err = fill.Fill(ctx, s, p, time.Now(), nil); err != nil && coldkeep.ErrorCode(err) != coldkeep.ECONFLICT { // a kept one
-		return err
-	}
-	settle := "ANALYZE"
-	if db.Postgres() {
-		settle = "VACUUM (ANALYZE)"
-	}
-	if _, err := db.ExecContext(ctx, settle); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "%s, %s, %d cores, %d patients, load %s\n\n", engine, runtime.Version(), runtime.NumCPU(), patients, load())
+func measure(ctx context.Context, w io.Writer, engine string, r *population.Registry) error {
+	fmt.Fprintf(w, "%s\n%s\n\n", population.Machine(engine), r)
 	fmt.Fprintf(w, "| assessment | people read | took | people/s | raw reading/s | of the limit |\n|---|---|---|---|---|---|\n")
-	svc := coverage.New(s.Coverage(), fixed{forecast.New(forecast.Builtin())}, coldkeep.RealClock{})
-	practice := p.Sites()[0].ID
+	svc := coverage.New(r.Store.Coverage(), fixed{forecast.New(forecast.Builtin())}, coldkeep.RealClock{})
+	practice := r.People.Sites()[0].ID
 	for _, t := range []task{
 		{"programme, 4:3:1:3:3:1:4", coverage.Ask{Measures: []string{"4313314"}}},
 		{"programme, under 18, seven measures", coverage.Ask{Measures: []string{"4313314", "4313314-24", "cis-3", "cis-7", "cis-10", "teen", "ima-2"}, Ages: coverage.Ages{From: "0 days", Until: "18 years"}}},
 		{"programme, everybody, influenza", coverage.Ask{Measures: []string{"influenza"}}},
 		{"one practice, 4:3:1:3:3:1:4, a trend of 12 months", coverage.Ask{Site: practice, Measures: []string{"4313314"}, Months: 12}},
 	} {
-		if err := one(ctx, w, s, svc, t); err != nil {
+		if err := one(ctx, w, r.Store, svc, t); err != nil {
 			return err
 		}
 	}
@@ -230,13 +162,4 @@ func read(ctx context.Context, s *store.Store, r *coverage.Run) (time.Duration, 
 
 func births(r *coverage.Run) (first, last coldkeep.Date) {
 	return coverage.Births(r, forecast.New(forecast.Builtin()))
-}
-
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	f := strings.Fields(string(b))
-	return strings.Join(f[:min(3, len(f))], " ")
 }

@@ -1,7 +1,7 @@
 // Command exchange measures how many HL7 messages the registry answers at the size of a
 // state on this machine:
 //
-//	go run ./bench/exchange [-engine postgres|sqlite] [-patients 100000] [-calls 1500] [-parallel 2]
+//	go run ./bench/exchange [-engine postgres|sqlite] [-patients 100000] [-calls 1500] [-parallel 2] [-at URL|FOLDER]
 //
 // It starts a PostgreSQL of its own (as delivered, but without fsync) or takes a SQLite file,
 // fills it with an invented population, and sends messages as the EHRs of its practices would:
@@ -20,93 +20,66 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
-	"github.com/coldkeep/coldkeep/internal/database"
-	"github.com/coldkeep/coldkeep/internal/servers"
+	"github.com/coldkeep/coldkeep/bench/population"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
-	"github.com/coldkeep/coldkeep/registry/simulate"
-	"github.com/coldkeep/coldkeep/registry/simulate/fill"
 	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
 func main() {
-	engine := flag.String("engine", "postgres", "postgres or sqlite")
+	config := population.Flags()
 	patients := flag.Int("patients", 100_000, "size to measure at")
 	calls := flag.Int("calls", 1500, "messages of each kind")
 	parallel := flag.Int("parallel", 2, "how many send at once")
-	seed := flag.Uint64("seed", 1, "of the population and the messages")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout, *engine, *patients, *calls, *parallel, *seed); err != nil {
+	if err := run(ctx, os.Stdout, *config, *patients, *calls, *parallel); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, w io.Writer, engine string, patients, calls, parallel int, seed uint64) (err error) {
-	dir, err := os.MkdirTemp("", "bench-exchange-")
+func run(ctx context.Context, w io.Writer, c population.Config, patients, calls, parallel int) (err error) {
+	fmt.Fprintln(w, population.Machine(c.Engine))
+	server, err := population.Start(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's own user must get to its folder
-		return err
-	}
-	where := filepath.Join(dir, "registry.db")
-	switch engine {
-	case "postgres":
-		p, at, err := servers.Postgres(ctx, filepath.Join(dir, "postgres"))
-		if err != nil {
-			return err
-		}
-		defer p.Stop(syscall.SIGINT)
-		where = at
-	case "sqlite":
-	default:
-		return fmt.Errorf("engine %q: want postgres or sqlite", engine)
-	}
-	fmt.Fprintf(w, "%s, %s, %d cores, %s/%s, %s\n", engine, runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, machineLoad())
-	b, err := open(ctx, where, patients, seed)
+	defer func() { err = errors.Join(err, server.Close()) }()
+	r, err := server.Registry(ctx, patients, os.Stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.db.Close()) }()
+	defer func() { err = errors.Join(err, r.Close()) }()
+	fmt.Fprintln(w, r)
+	b, err := open(ctx, r)
+	if err != nil {
+		return err
+	}
 	for _, kind := range []struct {
 		name string
 		text func(d *rand.Rand, s *sender) (string, error)
 	}{{"VXU, a dose of who is there", b.update}, {"VXU, a newborn", b.newborn}, {"QBP Z34, history", b.history}, {"QBP Z44, evaluated with forecast", b.evaluated}} {
-		if err := b.measure(ctx, w, kind.name, kind.text, calls, parallel, seed); err != nil {
+		if err := b.measure(ctx, w, kind.name, kind.text, calls, parallel, c.Seed); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintln(w, machineLoad())
+	fmt.Fprintln(w, population.Load())
 	return nil
-}
-
-func machineLoad() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "load unknown"
-	}
-	one, _, _ := strings.Cut(string(b), " ")
-	return "load " + one
 }
 
 // sender is the EHR of a practice.
@@ -116,7 +89,6 @@ type sender struct {
 }
 
 type bench struct {
-	db       *database.DB
 	st       *store.Store
 	exchange *exchange.Service
 	senders  []*sender
@@ -125,26 +97,9 @@ type bench struct {
 	control  int
 }
 
-// open fills a registry and gives each practice an EHR in production.
-func open(ctx context.Context, where string, patients int, seed uint64) (*bench, error) {
-	db, err := database.Open(ctx, where)
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{db: db}
-	if b.st, err = store.Open(ctx, db); err != nil {
-		return nil, err
-	}
-	p, err := simulate.New(simulate.Config{Seed: seed, Patients: patients, Duplicates: 0.03, Today: coldkeep.DateOf(time.Now())})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := fill.Fill(ctx, b.st, p, time.Now(), func(int) {}); err != nil {
-		return nil, err
-	}
-	if _, err := db.ExecContext(ctx, "ANALYZE"); err != nil {
-		return nil, err
-	}
+// open gives each practice an EHR in production.
+func open(ctx context.Context, r *population.Registry) (*bench, error) {
+	b := &bench{st: r.Store}
 	clock := coldkeep.RealClock{}
 	people := patient.New(b.st.Patients(), clock)
 	doses := immunization.New(b.st.Immunizations(), forecast.NewLive(forecast.Builtin()), vaccine.Builtin(), clock)
@@ -154,8 +109,8 @@ func open(ctx context.Context, where string, patients int, seed uint64) (*bench,
 		return nil, err
 	}
 	admin := auth.Principal{ID: "bench", Name: "Bench", Role: auth.StateAdmin}
-	for _, site := range p.Sites()[:min(40, len(p.Sites()))] {
-		a, _, err := accounts.AddAccount(ctx, admin, "EHR of "+string(site.ID), site.ID, []string{auth.ScopeRecords})
+	for _, site := range r.People.Sites()[:min(40, len(r.People.Sites()))] {
+		a, _, err := accounts.AddAccount(ctx, admin, fmt.Sprintf("EHR of %s, %d", site.ID, time.Now().UnixMilli()), site.ID, []string{auth.ScopeRecords})
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +119,7 @@ func open(ctx context.Context, where string, patients int, seed uint64) (*bench,
 		}
 		b.senders = append(b.senders, &sender{by: auth.Principal{ID: a.ID, Name: a.Name, Site: site.ID, Scopes: a.Scopes}})
 	}
-	rows, err := db.QueryContext(ctx, `SELECT id FROM patients WHERE head = id AND locked = 0 ORDER BY id`)
+	rows, err := r.DB.QueryContext(ctx, `SELECT id FROM patients WHERE head = id AND locked = 0 ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/bench/population"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/forecast"
@@ -82,7 +83,7 @@ const (
 const perPerson = 8
 
 func measure(ctx context.Context, db *database.DB, s *store.Store, p *simulate.Population, calls int, seed uint64) (*figures, error) {
-	f := &figures{load: [2]string{machineLoad(), ""}, kinds: make([]kind, kindCount)}
+	f := &figures{load: [2]string{population.Load(), ""}, kinds: make([]kind, kindCount)}
 	const ms = time.Millisecond
 	copy(f.kinds, []kind{
 		{name: "empty: a row and its commit"}, {name: "search by name and birth date", goal: 20 * ms}, {name: "search by a number", goal: 20 * ms},
@@ -107,7 +108,7 @@ func measure(ctx context.Context, db *database.DB, s *store.Store, p *simulate.P
 			return nil, err
 		}
 	}
-	f.load[1] = machineLoad()
+	f.load[1] = population.Load()
 	return f, nil
 }
 
