@@ -2,9 +2,11 @@ package immunization
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/coldkeep/coldkeep"
+	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -22,30 +24,64 @@ func (deidentified) Header() []string {
 	return []string{"dose", "cvx", "age_days", "vaccine_group", "validity", "dose_number"}
 }
 
-// Rows gives the doses of a person that count as given, valid or not. A record that has
-// been locked meanwhile has none.
-func (s deidentified) Rows(ctx context.Context, id string) ([][]string, error) {
-	none := [][]string{make([]string, len(s.Header()))}
-	now := s.clock.Now()
-	g, err := s.store.PatientGate(ctx, id, "", now)
+// forecasters is how many cores the forecasts of an export take.
+const forecasters = 2
+
+// Rows gives the doses of people that count as given, valid or not. A record that has been
+// locked meanwhile has none.
+func (s deidentified) Rows(ctx context.Context, heads []string) (map[string][][]string, error) {
+	open, err := s.store.OpenFamilies(ctx, heads)
 	if err != nil {
 		return nil, err
 	}
-	if g.Locked {
-		return none, nil
+	var records []string
+	whose := map[string]int{} // a record, in open
+	for i := range open {
+		for _, id := range open[i].Records {
+			whose[id] = i
+			records = append(records, id)
+		}
 	}
-	of, err := s.family(ctx, s.store, g)
+	doses, err := s.store.Doses(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	p, ids := asked(of, coldkeep.DateOf(now), "")
-	if len(ids) == 0 {
-		return none, nil
+	facts, err := s.store.Facts(ctx, records)
+	if err != nil {
+		return nil, err
 	}
-	r := s.schedule.Engine().Forecast(p)
-	var out [][]string
-	for i := range ids {
-		dose := []string{strconv.Itoa(i + 1), p.Doses[i].CVX, ageDays(of.subject.Birth, p.Doses[i].Date)}
+	people := make([]family, len(open))
+	for i := range open {
+		people[i].subject = open[i].Subject
+	}
+	for _, d := range doses {
+		f := &people[whose[d.Patient]]
+		f.doses = append(f.doses, d)
+	}
+	for _, v := range facts {
+		f := &people[whose[v.Patient]]
+		f.facts = append(f.facts, v)
+	}
+	today := coldkeep.DateOf(s.clock.Now())
+	questions := make([]*forecast.Patient, len(people))
+	for i := range people {
+		questions[i], _ = asked(&people[i], today, "")
+	}
+	out, i := map[string][][]string{}, 0
+	for _, r := range s.schedule.Engine().All(ctx, slices.Values(questions), forecasters) {
+		out[questions[i].ID] = told(questions[i], r)
+		i++
+	}
+	if i < len(questions) {
+		return nil, ctx.Err()
+	}
+	return out, nil
+}
+
+// told are the lines of a person.
+func told(p *forecast.Patient, r *forecast.Result) (out [][]string) {
+	for i := range p.Doses {
+		dose := []string{strconv.Itoa(i + 1), p.Doses[i].CVX, ageDays(p.Born, p.Doses[i].Date)}
 		verdicts := r.Doses[i].Verdicts()
 		if len(verdicts) == 0 { // of a vaccine that the schedule does not know
 			out = append(out, append(dose, "", "", ""))
@@ -58,7 +94,7 @@ func (s deidentified) Rows(ctx context.Context, id string) ([][]string, error) {
 			out = append(out, append(dose[:len(dose):len(dose)], v.Group, v.Status.String(), number))
 		}
 	}
-	return out, nil
+	return out
 }
 
 // ageDays is the age on a day; "" when it is not known or over 89 years.

@@ -16,6 +16,8 @@ type Reader interface {
 	// PatientGate is what decides whether a record opens to who at a time.
 	PatientGate(ctx context.Context, id, who string, at time.Time) (patient.Gate, error)
 	Subject(ctx context.Context, patient string) (Subject, error)
+	// OpenFamilies gives those of standing records that are not locked, by any site.
+	OpenFamilies(ctx context.Context, heads []string) ([]OpenFamily, error)
 	Dose(ctx context.Context, id string) (Dose, error)
 	Doses(ctx context.Context, patients []string) ([]Dose, error) // all of them, by date and id
 	DoseForm(ctx context.Context, form string) (SentForm, error)
@@ -32,6 +34,12 @@ type Reader interface {
 	SampleOf(ctx context.Context, n int) ([]string, error) // records of people who stand for themselves
 	// Names gives the legal name of each record, for lists of who is to be seen again.
 	Names(ctx context.Context, patients []string) (map[string]patient.Name, error)
+}
+
+// OpenFamily is a person with all records that are theirs.
+type OpenFamily struct {
+	Subject
+	Records []string // the standing one among them
 }
 
 // Tx is a transaction on it, and on the stock that doses are drawn from.

@@ -76,9 +76,9 @@ func ageBand(years int) string {
 type DeidentifiedDoses interface {
 	// Header names the columns that it adds.
 	Header() []string
-	// Rows gives the doses of a person, all records that were merged among them: a line
-	// each, in the columns of Header. None is one line of empty columns.
-	Rows(ctx context.Context, id string) ([][]string, error)
+	// Rows gives the doses of people, by the ids of their standing records: a line each, in
+	// the columns of Header. Who is not among them has none to be told.
+	Rows(ctx context.Context, ids []string) (map[string][][]string, error)
 }
 
 // deidentifiedBatch is how many people are read at once.
@@ -123,47 +123,60 @@ func (s *Service) WriteDeidentified(ctx context.Context, by auth.Principal, w io
 	}
 	today, _, _ := s.today().Civil()
 	for after := ""; ; {
-		n := 0
-		err := s.store.Deidentified(ctx, after, deidentifiedBatch, func(d DeidentifiedRow) error {
-			after, n = d.ID, n+1
-			born, _, _ := d.Birth.Civil()
-			year := strconv.Itoa(born)
-			if today-born >= 90 {
-				year = "" // it would tell an age over 89
+		people, err := s.store.Deidentified(ctx, after, deidentifiedBatch)
+		if err != nil {
+			return err
+		}
+		of, none := map[string][][]string{}, [][]string{nil}
+		if doses != nil {
+			ids := make([]string, len(people))
+			for i := range people {
+				ids[i] = people[i].ID
 			}
-			zip3, county := area(d.ZIP), d.County
-			if few.area[zip3] {
-				zip3 = ""
-			}
-			if few.county[county] {
-				county = ""
-			}
-			line := []string{pseudonym(secret, d.ID), year, ageBand(today - born), zip3, string(d.Sex), strings.Join(d.Races, " "), d.Ethnicity, cell(county), strconv.FormatBool(d.Deceased)}
-			if doses == nil {
-				return out.Write(line)
-			}
-			rows, err := doses.Rows(ctx, d.ID)
-			if err != nil {
+			if of, err = doses.Rows(ctx, ids); err != nil {
 				return err
+			}
+			none = [][]string{make([]string, len(doses.Header()))}
+		}
+		for i := range people {
+			d := &people[i]
+			line := few.line(secret, d, today)
+			rows := of[d.ID]
+			if len(rows) == 0 {
+				rows = none
 			}
 			for _, more := range rows {
 				if err := out.Write(append(line[:len(line):len(line)], more...)); err != nil {
 					return err
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return err
+			after = d.ID
 		}
 		out.Flush()
 		if err := out.Error(); err != nil {
 			return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "patient.WriteDeidentified", "the export could not be written")
 		}
-		if n < deidentifiedBatch {
+		if len(people) < deidentifiedBatch {
 			return nil
 		}
 	}
+}
+
+// line is what is told of a person in a year.
+func (f *few) line(secret []byte, d *DeidentifiedRow, today int) []string {
+	born, _, _ := d.Birth.Civil()
+	year := strconv.Itoa(born)
+	if today-born >= 90 {
+		year = "" // it would tell an age over 89
+	}
+	zip3, county := area(d.ZIP), d.County
+	if f.area[zip3] {
+		zip3 = ""
+	}
+	if f.county[county] {
+		county = ""
+	}
+	return []string{pseudonym(secret, d.ID), year, ageBand(today - born), zip3, string(d.Sex), strings.Join(d.Races, " "), d.Ethnicity, cell(county), strconv.FormatBool(d.Deceased)}
 }
 
 // cell keeps a spreadsheet from taking a text for a formula.

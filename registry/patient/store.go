@@ -33,7 +33,7 @@ type Reader interface {
 	Unswept(ctx context.Context, limit int) ([]Candidate, error)
 	// Deidentified calls each with every person's row after an id, in the order of ids,
 	// until limit or an error.
-	Deidentified(ctx context.Context, after string, limit int, each func(DeidentifiedRow) error) error
+	Deidentified(ctx context.Context, after string, limit int) ([]DeidentifiedRow, error)
 	// AreaCounts counts people by the first three digits of the ZIP code and the year of birth.
 	AreaCounts(ctx context.Context) ([]AreaCount, error)
 	CountyCounts(ctx context.Context) (map[string]int, error)

@@ -87,20 +87,63 @@ func ofPatients(ids []string) (string, []any) {
 }
 
 func (r rows) Subject(ctx context.Context, id string) (immunization.Subject, error) {
-	return one(ctx, r.q, func(s scanner) (v immunization.Subject, err error) {
-		var birth, died string
-		var deceased int64
-		if err = s.Scan(&v.ID, &birth, &v.Sex, &v.BirthNation, &deceased, &died); err != nil {
-			return v, err
-		}
-		v.Deceased = deceased != 0
-		if v.Birth, err = date(birth); err != nil {
-			return v, err
-		}
-		v.Died, err = date(died)
+	return one(ctx, r.q, subject, noPatient, subjects+`p.id = $1`, id)
+}
+
+// subjects reads what a forecast asks of people, whichever of their records knows it.
+const subjects = `SELECT p.id, p.birth, p.sex, p.birth_nation, ` + personDeceased + `, CASE WHEN p.died <> '' THEN p.died ELSE COALESCE((SELECT MAX(l.died) FROM patients l WHERE l.head = p.id), '') END
+		FROM patients p WHERE `
+
+func subject(s scanner) (v immunization.Subject, err error) {
+	var birth, died string
+	var deceased int64
+	if err = s.Scan(&v.ID, &birth, &v.Sex, &v.BirthNation, &deceased, &died); err != nil {
 		return v, err
-	}, noPatient, `SELECT p.id, p.birth, p.sex, p.birth_nation, `+personDeceased+`, CASE WHEN p.died <> '' THEN p.died ELSE COALESCE((SELECT MAX(l.died) FROM patients l WHERE l.head = p.id), '') END
-		FROM patients p WHERE p.id = $1`, id)
+	}
+	v.Deceased = deceased != 0
+	if v.Birth, err = date(birth); err != nil {
+		return v, err
+	}
+	v.Died, err = date(died)
+	return v, err
+}
+
+// OpenFamilies gives standing records that are not locked with all that were merged into them.
+func (r rows) OpenFamilies(ctx context.Context, heads []string) ([]immunization.OpenFamily, error) {
+	if len(heads) == 0 {
+		return nil, nil
+	}
+	where, args := anyOf("p.id", 1, heads)
+	people, err := list(ctx, r.q, subject, subjects+where+` AND p.head = p.id ORDER BY p.id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	type record struct {
+		id, head string
+		locked   bool
+	}
+	where, args = anyOf("head", 1, heads)
+	records, err := list(ctx, r.q, func(s scanner) (v record, err error) {
+		var locked int64
+		err = s.Scan(&v.id, &v.head, &locked)
+		v.locked = locked != 0
+		return v, err
+	}, `SELECT id, head, locked FROM patients WHERE `+where+` ORDER BY id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	of, locked := map[string][]string{}, map[string]bool{}
+	for _, v := range records {
+		of[v.head] = append(of[v.head], v.id)
+		locked[v.head] = locked[v.head] || v.locked
+	}
+	var out []immunization.OpenFamily
+	for _, p := range people {
+		if !locked[p.ID] {
+			out = append(out, immunization.OpenFamily{Subject: p, Records: of[p.ID]})
+		}
+	}
+	return out, nil
 }
 
 func (r rows) Dose(ctx context.Context, id string) (immunization.Dose, error) {

@@ -135,20 +135,11 @@ func (t *tx) PseudonymKey(ctx context.Context, fresh []byte) ([]byte, error) {
 	return one(ctx, t.q, func(s scanner) (b []byte, err error) { return b, s.Scan(&b) }, "no key", `SELECT key FROM pseudonym_key WHERE one = 1`)
 }
 
-// Deidentified calls each with the rows after an id of people whose record is open.
-func (r rows) Deidentified(ctx context.Context, after string, limit int, each func(patient.DeidentifiedRow) error) error {
+// Deidentified gives the rows after an id of people whose record is open.
+func (r rows) Deidentified(ctx context.Context, after string, limit int) ([]patient.DeidentifiedRow, error) {
 	// A person's record is locked when any record of the person is.
-	all, err := list(ctx, r.q, deidentified, `SELECT p.id, p.birth, p.sex, p.races, p.ethnicity, p.zip, p.county, `+personDeceased+` FROM patients p
+	return list(ctx, r.q, deidentified, `SELECT p.id, p.birth, p.sex, p.races, p.ethnicity, p.zip, p.county, `+personDeceased+` FROM patients p
 		WHERE p.id > $1 AND p.merged_into = '' AND NOT EXISTS (SELECT 1 FROM patients l WHERE l.head = p.id AND l.locked = 1) ORDER BY p.id LIMIT $2`, after, limit)
-	if err != nil {
-		return err
-	}
-	for _, row := range all {
-		if err := each(row); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func deidentified(s scanner) (d patient.DeidentifiedRow, err error) {
