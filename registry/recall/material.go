@@ -61,7 +61,7 @@ func (m *Material) TextFor(sh *Sheet) (subject, body string) {
 }
 
 // Print gives what a run's notices by a channel on paper, or its calls, need. Round 0 is all
-// of them. Everybody on it is in the trail. EINVALID for a channel that is none of these,
+// of them. Everybody on it is in the trail, also when it ends in an error. EINVALID for a channel that is none of these,
 // EFORBIDDEN, ENOTFOUND.
 func (s *Service) Print(ctx context.Context, by auth.Principal, run string, ch Channel, round int, as string) (Material, error) {
 	perms := []auth.Permission{auth.RecallPatients}
@@ -76,46 +76,55 @@ func (s *Service) Print(ctx context.Context, by auth.Principal, run string, ch C
 	if ch.electronic() || !slices.Contains(Channels(), ch) {
 		return m, coldkeep.Errorf(coldkeep.EINVALID, "Channel %q: nothing is printed for it.", ch)
 	}
-	err = s.store.Tx(ctx, func(tx Tx) error {
-		m = Material{Run: r}
-		if m.Settings, err = settings(ctx, tx, r.Site); err != nil {
-			return err
-		}
-		if m.Texts, err = texts(ctx, tx, r.Site); err != nil {
-			return err
-		}
-		if m.Today, err = s.today(ctx, tx, r.Site); err != nil {
-			return err
-		}
-		notices, err := tx.Notices(ctx, run, ch, round)
-		if err != nil {
-			return err
-		}
-		for _, n := range notices {
-			if n.State != Paper {
-				continue
+	m.Run = r
+	if m.Settings, err = settings(ctx, s.store, r.Site); err != nil {
+		return m, err
+	}
+	if m.Texts, err = texts(ctx, s.store, r.Site); err != nil {
+		return m, err
+	}
+	if m.Today, err = s.today(ctx, s.store, r.Site); err != nil {
+		return m, err
+	}
+	notices, err := s.store.Notices(ctx, run, ch, round)
+	if err != nil {
+		return m, err
+	}
+	notices = slices.DeleteFunc(notices, func(n Notice) bool { return n.State != Paper })
+	for some := range slices.Chunk(notices, sheetsTogether) {
+		var sheets []Sheet
+		err := s.store.Tx(ctx, func(tx Tx) error {
+			sheets = nil
+			for _, n := range some {
+				sh, ok, err := s.sheet(ctx, tx, by, &r, n, m.Today, as)
+				if err != nil {
+					return err
+				}
+				if ok {
+					sheets = append(sheets, sh)
+				}
 			}
-			sh, ok, err := s.sheet(ctx, tx, by, &r, n, m.Today, as)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				m.Left++
-				continue
-			}
-			m.Sheets = append(m.Sheets, sh)
-		}
-		// By ZIP code, as post that is sorted wants it; a call list by name.
-		slices.SortStableFunc(m.Sheets, func(a, b Sheet) int {
-			if ch == Phone {
-				return cmp.Compare(a.To, b.To)
-			}
-			return cmp.Or(cmp.Compare(a.Address.ZIP, b.Address.ZIP), cmp.Compare(a.Address.Street, b.Address.Street), cmp.Compare(a.To, b.To))
+			return nil
 		})
-		return nil
+		if err != nil {
+			return m, err
+		}
+		m.Sheets = append(m.Sheets, sheets...)
+	}
+	m.Left = len(notices) - len(m.Sheets)
+	// By ZIP code, as post that is sorted wants it; a call list by name.
+	slices.SortStableFunc(m.Sheets, func(a, b Sheet) int {
+		if ch == Phone {
+			return cmp.Compare(a.To, b.To)
+		}
+		return cmp.Or(cmp.Compare(a.Address.ZIP, b.Address.ZIP), cmp.Compare(a.Address.Street, b.Address.Street), cmp.Compare(a.To, b.To))
 	})
-	return m, err
+	return m, nil
 }
+
+// sheetsTogether is how many households are read and entered into the trail in one
+// transaction: thousands at once would keep everybody who records a dose waiting.
+const sheetsTogether = 100
 
 // sheet reads a household as its records stand now; ok is false when nobody of it may be told
 // by this channel any more.
