@@ -224,6 +224,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		r.quality.Work(background, func(err error) { c.Log.Error("registry: counting for the data-quality report", "err", err) })
 	})
 	r.done.Go(func() { r.sweep(background) })
+	r.done.Go(func() { r.enterRefused(background) })
 	r.done.Go(func() {
 		covered.Work(background, func(err error) { c.Log.Error("registry: assessing coverage", "err", err) })
 	})
@@ -269,6 +270,26 @@ func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboardin
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// refusedEvery is how long refused requests of a flood are counted before the trail has it.
+const refusedEvery = time.Minute
+
+// enterRefused enters the counts of floods of refused requests, at the end those that are
+// left.
+func (r *Registry) enterRefused(ctx context.Context) {
+	tick := time.NewTicker(refusedEvery)
+	defer tick.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-tick.C:
+		}
+		if err := r.auth.EnterRefused(context.WithoutCancel(ctx)); err != nil {
+			r.log.Error("registry: counts of refused requests are not in the trail", "err", err)
 		}
 	}
 }

@@ -100,8 +100,6 @@ type server struct {
 	Config
 	claims limiter
 	door   *door.Door
-	// crossed bounds what of requests that other sites' pages have sent goes in the trail.
-	crossed *throttle.Limiter
 }
 
 // API is the calls as one handler, which answers under /api/ and /fhir/, at /hl7 and /soap/iis.
@@ -139,7 +137,7 @@ func (s *server) engine() *gin.Engine {
 	if err := e.SetTrustedProxies(s.Proxies); err != nil {
 		s.Log.Error("registry api: trusted proxies", "err", err)
 	}
-	e.Use(s.recovered)
+	e.Use(s.recovered, s.watched)
 	e.NoRoute(func(c *gin.Context) {
 		s.problem(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "there is no call %s", c.Request.URL.Path))
 	})
@@ -182,7 +180,7 @@ func (s *server) engine() *gin.Engine {
 	s.doorRoutes(e)
 	s.coverageRoutes(v1)
 
-	e.POST("/api/v1/sms/answers", s.smsAnswer)
+	e.POST(smsAnswers, s.smsAnswer)
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e
@@ -290,17 +288,8 @@ func queryInt(c *gin.Context, name string, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// oversized enters a body that was larger than it may be in the trail.
-func (s *server) oversized(c *gin.Context) {
-	by, _ := c.Value(principalKey).(auth.Principal) // a device that claims is nobody yet
-	if err := s.Auth.RefusedRequest(context.WithoutCancel(c.Request.Context()), by, "larger than any call: "+c.Request.Method+" "+c.FullPath()); err != nil {
-		s.Log.Error("a refused call is not in the trail", "err", err)
-	}
-}
-
 // tooLarge refuses a body that is larger than limit bytes.
 func (s *server) tooLarge(c *gin.Context, limit int64) {
-	s.oversized(c)
 	write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,13 +13,8 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
-// refusedRequest enters a request that no service has seen in the trail. A flood of them
-// does not flood the trail: beyond its limit for an address they are in the log alone.
-func (s *server) refusedRequest(ctx context.Context, who auth.Principal, address, why string) {
-	if s.limits.refused.Take(address, time.Now()) > 0 {
-		s.Log.Warn("requests are refused", "why", why)
-		return
-	}
+// refusedRequest enters a request that no service has seen in the trail.
+func (s *server) refusedRequest(ctx context.Context, who auth.Principal, why string) {
 	if err := s.Auth.RefusedRequest(context.WithoutCancel(ctx), who, why); err != nil {
 		s.Log.Error("a refused request is not in the trail", "why", why, "err", err)
 	}
@@ -43,7 +37,7 @@ func (s *server) crossSite(c *gin.Context) {
 	if s.guard.Check(c.Request) == nil {
 		return
 	}
-	s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "sent by a page of another site: "+route(c))
+	s.refusedRequest(c.Request.Context(), s.who(c), "sent by a page of another site: "+route(c))
 	c.Abort()
 	c.String(http.StatusForbidden, "This form was sent from another site and has been refused.")
 }
@@ -77,7 +71,7 @@ func (s *server) atMost(bytes int64) gin.HandlerFunc {
 		c.Request.Body = b
 		c.Next()
 		if b.over {
-			s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "larger than any form: "+route(c))
+			s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
 		}
 	}
 }
@@ -87,7 +81,7 @@ func (s *server) atMost(bytes int64) gin.HandlerFunc {
 func (s *server) limited(c *gin.Context) {
 	const most = 64 << 10
 	if c.Request.ContentLength > most {
-		s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "larger than any form: "+route(c))
+		s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
 		c.Header("Connection", "close")
 		c.Abort()
 		c.String(http.StatusRequestEntityTooLarge, "This is larger than any form of Coldkeep and has been refused.")
@@ -98,13 +92,13 @@ func (s *server) limited(c *gin.Context) {
 
 // crossCall enters a call to the API that a page of another site has sent.
 func (s *Screens) crossCall(r *http.Request) {
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = r.RemoteAddr
-	}
 	ctx := r.Context()
 	if audit.OriginOf(ctx).Address == "" {
+		address, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			address = r.RemoteAddr
+		}
 		ctx = audit.WithOrigin(ctx, audit.Origin{Address: address})
 	}
-	s.refusedRequest(ctx, auth.Principal{}, address, "sent by a page of another site: "+r.Method+" of a call")
+	s.refusedRequest(ctx, auth.Principal{}, "sent by a page of another site: "+r.Method+" of a call")
 }
