@@ -317,6 +317,10 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.post", "body: could not be read"))
 			return
 		}
+		if hasNUL(body) {
+			s.problem(c, errNUL)
+			return
+		}
 		request := requestHash(c.Request, body)
 		status, kept, err := s.Answers.Begin(ctx, account, key, request)
 		if err != nil {

@@ -187,8 +187,8 @@ func New(store Store, clock coldkeep.Clock, rules ...Rules) (*Service, error) {
 		store: store, clock: clock, rules: Rules{Longest: LongestSignIn},
 		// OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes, 1 lane is
 		// its smallest setting, and fits the smallest server that a clinic may have.
-		params:  argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
-		hashing: make(chan struct{}, 4),
+		params:   argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
+		hashing:  make(chan struct{}, 4),
 		refusals: newRefusals(), strangers: throttle.NewBackoff(freeTries-1, firstLock, maxLock),
 	}
 	if len(rules) > 0 {

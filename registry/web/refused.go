@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -69,11 +72,34 @@ func (s *server) atMost(bytes int64) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		b := &bounded{ReadCloser: http.MaxBytesReader(c.Writer, c.Request.Body, bytes)}
 		c.Request.Body = b
+		if s.illFormed(c) {
+			return
+		}
 		c.Next()
 		if b.over {
 			s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
 		}
 	}
+}
+
+// illFormed refuses a form with what no database keeps as text, such as NUL. Forms with files
+// are read by their handlers.
+func (s *server) illFormed(c *gin.Context) bool {
+	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media != "application/x-www-form-urlencoded" {
+		return false
+	}
+	_ = c.Request.ParseForm() // what is too large is noted by bounded, and read as no form
+	for name, values := range c.Request.PostForm {
+		for _, v := range append(values, name) {
+			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				s.refusedRequest(c.Request.Context(), s.who(c), "signs that no text has: "+route(c))
+				c.Abort()
+				c.String(http.StatusBadRequest, "This form holds signs that cannot be kept and has been refused.")
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // limited is atMost for a form without files: one that says itself that it is larger is
