@@ -406,6 +406,7 @@ type world struct {
 	registry *registry.Registry
 	url      string
 	visitors []*visitor // in the order of the table's columns
+	closed   bool       // the test has closed the registry itself
 }
 
 func newWorld(t *testing.T) *world {
@@ -424,10 +425,13 @@ func newWorldOn(t *testing.T, where string) *world {
 	srv := httptest.NewUnstartedServer(r.Handler())
 	srv.Config.ErrorLog = stdlog.New(log, "", 0)
 	srv.Start()
+	w := &world{services: s, registry: r, url: srv.URL}
 	t.Cleanup(func() {
 		srv.Close()
-		if err := r.Close(); err != nil {
-			t.Error(err)
+		if !w.closed {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 		said := log.String()
 		for _, secret := range slices.Concat(recordSecrets, veiled, []string{familyName, password, s.things[0]["patient"]}) {
@@ -437,7 +441,6 @@ func newWorldOn(t *testing.T, where string) *world {
 			}
 		}
 	})
-	w := &world{services: s, registry: r, url: srv.URL}
 	s.furnish()
 	w.visitors = append(w.visitors, w.visitor("nobody"))
 	for _, role := range auth.Roles() {

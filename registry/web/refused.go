@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -66,35 +67,61 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// atMost bounds what a form may send. One that is larger is refused by whoever reads it,
-// and is in the trail.
+// mostForm is how large a form without files may be.
+const mostForm = 64 << 10
+
+// atMost bounds what a request may send. A form without files is read here, so that no
+// handler takes one that is too large, or is none, for one that is empty. A file is read by
+// its handler; one that is larger is refused there, and is in the trail.
 func (s *server) atMost(bytes int64) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		b := &bounded{ReadCloser: http.MaxBytesReader(c.Writer, c.Request.Body, bytes)}
-		c.Request.Body = b
-		if s.illFormed(c) {
-			return
+		media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")) // what is none is no form
+		most := bytes
+		if media == "application/x-www-form-urlencoded" {
+			most = min(bytes, mostForm)
 		}
-		c.Next()
-		if b.over {
-			s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
+		b := &bounded{ReadCloser: http.MaxBytesReader(c.Writer, c.Request.Body, most)}
+		c.Request.Body = b
+		var err error
+		switch {
+		case media == "application/x-www-form-urlencoded":
+			err = c.Request.ParseForm()
+		case media == "multipart/form-data" && bytes <= mostForm:
+			err = c.Request.ParseMultipartForm(most)
+		}
+		switch {
+		case b.over:
+			s.tooLarge(c)
+		case err != nil:
+			s.turnAway(c, http.StatusBadRequest, "no form that can be read", "This form could not be read and has been refused.")
+		case illFormed(c.Request.PostForm):
+			s.turnAway(c, http.StatusBadRequest, "signs that no text has", "This form holds signs that cannot be kept and has been refused.")
+		default:
+			c.Next()
+			if b.over {
+				s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
+			}
 		}
 	}
 }
 
-// illFormed refuses a form with what no database keeps as text, such as NUL. Forms with files
-// are read by their handlers.
-func (s *server) illFormed(c *gin.Context) bool {
-	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media != "application/x-www-form-urlencoded" {
-		return false
-	}
-	_ = c.Request.ParseForm() // what is too large is noted by bounded, and read as no form
-	for name, values := range c.Request.PostForm {
+// turnAway refuses a request before its handler.
+func (s *server) turnAway(c *gin.Context, status int, why, word string) {
+	s.refusedRequest(c.Request.Context(), s.who(c), why+": "+route(c))
+	c.Abort()
+	c.String(status, word)
+}
+
+func (s *server) tooLarge(c *gin.Context) {
+	c.Header("Connection", "close")
+	s.turnAway(c, http.StatusRequestEntityTooLarge, "larger than any form", "This is larger than any form of Coldkeep and has been refused.")
+}
+
+// illFormed reports whether a form has in it what no database keeps as text, such as NUL.
+func illFormed(form url.Values) bool {
+	for name, values := range form {
 		for _, v := range append(values, name) {
 			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				s.refusedRequest(c.Request.Context(), s.who(c), "signs that no text has: "+route(c))
-				c.Abort()
-				c.String(http.StatusBadRequest, "This form holds signs that cannot be kept and has been refused.")
 				return true
 			}
 		}
@@ -105,15 +132,11 @@ func (s *server) illFormed(c *gin.Context) bool {
 // limited is atMost for a form without files: one that says itself that it is larger is
 // refused unread.
 func (s *server) limited(c *gin.Context) {
-	const most = 64 << 10
-	if c.Request.ContentLength > most {
-		s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
-		c.Header("Connection", "close")
-		c.Abort()
-		c.String(http.StatusRequestEntityTooLarge, "This is larger than any form of Coldkeep and has been refused.")
+	if c.Request.ContentLength > mostForm {
+		s.tooLarge(c)
 		return
 	}
-	s.atMost(most)(c)
+	s.atMost(mostForm)(c)
 }
 
 // crossCall enters a call to the API that a page of another site has sent.
