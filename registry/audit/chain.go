@@ -88,8 +88,8 @@ type Summary struct {
 
 // Verify derives the chain anew and tells of everything that does not fit. anchor are heads
 // of an earlier summary that was kept elsewhere: without them, somebody who can write to
-// every table may cut off the newest entries and set the heads to match. Entries may be
-// added meanwhile.
+// every table may cut off the newest entries, or write them anew with other hashes, and set
+// the heads to match. Entries may be added meanwhile.
 func Verify(ctx context.Context, s Source, anchor []Head, tell func(Finding) error) (Summary, error) {
 	v := verifier{tell: tell, anchor: map[int][]Head{}}
 	for _, a := range anchor {
@@ -109,6 +109,12 @@ func Verify(ctx context.Context, s Source, anchor []Head, tell func(Finding) err
 	}
 	last := make([]int64, Lanes)
 	for lane := range Lanes {
+		// The rows of ends are made with the tables, also that of a lane without entries.
+		if _, ok := at[lane]; !ok {
+			if err := v.found(Finding{Kind: "missing", Lane: lane, Detail: "the row that holds the lane's end has been deleted"}); err != nil {
+				return v.sum, err
+			}
+		}
 		if last[lane], err = v.lane(ctx, s, lane, at[lane]); err != nil {
 			return v.sum, err
 		}
