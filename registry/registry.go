@@ -17,6 +17,7 @@ import (
 	"github.com/coldkeep/coldkeep/alerts/channel"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
@@ -251,14 +252,20 @@ const keepAnswers = 35 * 24 * time.Hour
 // immunization schedule in force.
 const scheduleEvery = 15 * time.Second
 
-// tidy deletes expired sessions, old answers and the values of old imports, at start and
-// then hourly.
+// tidy deletes expired sessions, old answers and the values of old imports, and says in the
+// log where the audit ends, at start and then hourly.
 func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboarding.Service) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		if err := st.Tidy(ctx, time.Now().Add(-keepAnswers)); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: tidying", "err", err)
+		}
+		// Whoever may write to every table of the database does not write to the log.
+		if heads, err := st.Heads(ctx); err == nil {
+			r.log.Info("registry: the audit ends here", "anchor", audit.Anchor(heads))
+		} else if ctx.Err() == nil {
+			r.log.Error("registry: the audit's ends", "err", err)
 		}
 		if _, err := imports.Clear(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: clearing imports", "err", err)
