@@ -30,8 +30,6 @@ func (r *Registry) wellFormed(next http.Handler) http.Handler {
 		if err := r.auth.RefusedRequest(ctx, auth.Principal{}, "an address that is none: "+method(q)); err != nil {
 			r.log.Error("registry: a refused request is not in the trail", "err", err)
 		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "This address holds signs that no address of Coldkeep has.", http.StatusBadRequest)
 	})
 }

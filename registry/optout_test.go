@@ -59,10 +59,15 @@ func (w *world) optedOut() things {
 	reaction, err := w.doses.AddReaction(ctx, nurse, immunization.Reaction{Patient: p.ID, Doses: []string{told.ID}, Event: "Fever", Results: []string{"none"}})
 	w.must(err)
 	o = with(o, things{"dose": given.ID, "told": told.ID, "fact": fact.ID, "exemption": exemption.ID, "reaction": reaction.ID})
-	for _, hold := range []string{o["hold"]} {
-		_, err := w.stock.Hold(ctx, auth.Principal{ID: "c", Name: "collector", Scopes: []string{auth.ScopeCollector}}, coldkeep.HoldRequest{ID: hold, Excursion: o["excursion"], Appliance: coldkeep.ApplianceID(o["unit"]), Since: now.Add(-2 * time.Hour), Reason: "above 8 °C"})
-		w.must(err)
-	}
+	// A hold from before the dose's day, in whatever zone.
+	collector := auth.Principal{ID: "c", Name: "collector", Scopes: []string{auth.ScopeCollector}}
+	start := now.Add(-47 * time.Hour)
+	_, err = w.log.PutExcursion(ctx, collector, coldkeep.Excursion{ID: "x-veil", Revision: 1, Site: ownSite, Appliance: coldkeep.ApplianceID(o["unit"]), Probe: "lakeside/pi-1/p", Kind: coldkeep.TooWarm, Rule: coldkeep.Consecutive,
+		Profile: "cdc@1", Start: start, PeakAt: start.Add(time.Hour), Extreme: 12_600, MinutesOut: 120, Actions: []coldkeep.Action{"log", "alert", "hold"}, State: coldkeep.ExcursionOpen})
+	w.must(err)
+	_, err = w.stock.Hold(ctx, collector, coldkeep.HoldRequest{ID: "h-veil", Excursion: "x-veil", Appliance: coldkeep.ApplianceID(o["unit"]), Since: start, Reason: "above 8 °C"})
+	w.must(err)
+	o["hold"], o["excursion"] = "h-veil", "x-veil"
 	// Messages: an update with a dose that is of no lot in stock, which waits to be deducted, and a query.
 	ehr := auth.Principal{ID: o["account"], Name: "Victim EHR of lakeside", Site: ownSite, Scopes: []string{auth.ScopeRecords}}
 	w.find(ehr.ID, p.ID)

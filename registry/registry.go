@@ -216,7 +216,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	mux.Handle("/hl7", calls)
 	mux.Handle("/soap/iis", calls)
 	mux.Handle("/", screens)
-	r.handler, r.routes = pace(r.wellFormed(mux)), append(screens.Routes(), calls.Routes()...)
+	r.handler, r.routes = bare(pace(r.wellFormed(mux))), append(screens.Routes(), calls.Routes()...)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
