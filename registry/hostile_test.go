@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -164,6 +165,19 @@ func TestHostileEverywhere(t *testing.T) {
 				for _, body := range bodies(&r, w.things[0], bad, fields) {
 					safe(key, bad, v.do(t, "POST", path, body))
 				}
+			}
+		}
+		// Messages, and files of patients and of messages.
+		program, manager := who["program"], who["practice"]
+		for i, bad := range all {
+			m := "MSH|^~\\&|EHR|lakeside|COLDKEEP|IIS|20260301100000+0000||VXU^V04^VXU_V04|H" + strconv.Itoa(i) + "|P|2.5.1|||ER|AL|||||Z22^CDCPHINVS\rPID|1||H" + strconv.Itoa(i) + "^^^lakeside^MR||" + bad + "^" + bad + "^^^^^L||20240301|F|||" + bad + "^^Cairo^IL^62914\r"
+			for _, c := range [][3]string{{"/hl7", "text/plain", m}, {"/hl7", "application/x-www-form-urlencoded", url.Values{"MESSAGEDATA": {m}, "FACILITYID": {bad}}.Encode()}, {"/soap/iis", "application/soap+xml", soapOf("", "", m)},
+				{"/api/v1/exchange/files", "text/plain", m}, {"/api/v1/imports", "text/csv", "family_name,given_name,birth_date,sex\n" + bad + "," + bad + ",2025-01-15,F\n"}} {
+				v := program
+				if c[0] == "/api/v1/imports" {
+					v = manager
+				}
+				safe("POST "+c[0], bad, v.do(t, "POST", c[0], c[2], "Content-Type", c[1]))
 			}
 		}
 		t.Logf("%d tries", tries)
