@@ -315,3 +315,32 @@ func TestOptOutHoldsEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// A call that is repeated gets its first answer again, which shows a dose: not any more once
+// the person has opted out elsewhere. A repeated answer is a view.
+func TestOptOutHoldsForRepeatedCalls(t *testing.T) {
+	w := newWorld(t)
+	nurse, id := w.by(auth.Nurse), w.things[1]["patient"]
+	body := `{"kind":"historical","cvx":"21","date":"` + (coldkeep.DateOf(w.born(1)) + 380).String() + `","source":"02","note":"Veiled note","confirm":true,"why":"Test"}`
+	send := func() reply {
+		return nurse.do(t, "POST", "/api/v1/patients/"+id+"/doses", body, "Idempotency-Key", "the-same")
+	}
+	first := send()
+	if first.status != 200 || !strings.Contains(first.body, "Veiled note") {
+		t.Fatalf("%d %s", first.status, first.body)
+	}
+	views := w.entries(nurse.id, id)
+	if again := send(); again.status != 200 || again.body != first.body {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+	if got := w.entries(nurse.id, id) - views; got != 1 {
+		t.Errorf("the trail has %d views of a repeated answer", got)
+	}
+	w.lock(id, otherSite)
+	if again := send(); again.status != 403 || strings.Contains(again.body, "Veiled") || !strings.Contains(again.body, "This record is locked") {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+	if got := w.entries(nurse.id, id) - views; got != 2 {
+		t.Errorf("the trail has %d of 2 tries", got)
+	}
+}

@@ -296,6 +296,12 @@ func (s *server) tooLarge(c *gin.Context, limit int64) {
 // post wraps a call that changes something: it limits the body, and answers a
 // repeated request with what was answered before.
 func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error)) gin.HandlerFunc {
+	return s.postShowing(limit, call, func(*gin.Context, []byte) error { return nil })
+}
+
+// postShowing is post of a call whose answer shows something of a record: again says whether
+// what was answered before may still be shown, and enters that it is.
+func (s *server) postShowing(limit int64, call func(*gin.Context, []byte) (any, error), again func(c *gin.Context, kept []byte) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, account := c.Request.Context(), principal(c).ID
 		key := c.GetHeader("Idempotency-Key")
@@ -328,6 +334,10 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 			return
 		}
 		if status != 0 {
+			if err := again(c, kept); err != nil {
+				s.problem(c, err)
+				return
+			}
 			c.Header("Idempotency-Replayed", "true")
 			c.Data(status, "application/json; charset=utf-8", kept)
 			return
