@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	stdlog "log"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -403,22 +406,41 @@ type world struct {
 	registry *registry.Registry
 	url      string
 	visitors []*visitor // in the order of the table's columns
+	closed   bool       // the test has closed the registry itself
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	where := databasetest.SQLite(t)
+	return newWorldOn(t, databasetest.SQLite(t))
+}
+
+// newWorldOn is newWorld on a database. At its end nothing of a patient may be in the log,
+// whatever the test has done.
+func newWorldOn(t *testing.T, where string) *world {
+	t.Helper()
 	s := serviceOn(t, where)
-	r, err := registry.Open(t.Context(), registry.Config{Database: where, Inbox: inbox{}, Live: inbox{}})
+	log := &lines{}
+	r, err := registry.Open(t.Context(), registry.Config{Database: where, Inbox: inbox{}, Live: inbox{}, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	s.must(err)
-	srv := httptest.NewServer(r.Handler())
+	srv := httptest.NewUnstartedServer(r.Handler())
+	srv.Config.ErrorLog = stdlog.New(log, "", 0)
+	srv.Start()
+	w := &world{services: s, registry: r, url: srv.URL}
 	t.Cleanup(func() {
 		srv.Close()
-		if err := r.Close(); err != nil {
-			t.Error(err)
+		if !w.closed {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		said := log.String()
+		for _, secret := range slices.Concat(recordSecrets, veiled, []string{familyName, password, s.things[0]["patient"]}) {
+			if strings.Contains(said, secret) {
+				i := strings.Index(said, secret)
+				t.Errorf("the log has %q: %s", secret, said[max(0, i-300):min(len(said), i+100)])
+			}
 		}
 	})
-	w := &world{services: s, registry: r, url: srv.URL}
 	s.furnish()
 	w.visitors = append(w.visitors, w.visitor("nobody"))
 	for _, role := range auth.Roles() {

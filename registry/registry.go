@@ -17,6 +17,7 @@ import (
 	"github.com/coldkeep/coldkeep/alerts/channel"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/api"
+	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/audit/review"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
@@ -215,7 +216,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 	mux.Handle("/hl7", calls)
 	mux.Handle("/soap/iis", calls)
 	mux.Handle("/", screens)
-	r.handler, r.routes = mux, append(screens.Routes(), calls.Routes()...)
+	r.handler, r.routes = bare(pace(r.wellFormed(mux))), append(screens.Routes(), calls.Routes()...)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -224,6 +225,7 @@ func (r *Registry) open(ctx context.Context, c Config) error {
 		r.quality.Work(background, func(err error) { c.Log.Error("registry: counting for the data-quality report", "err", err) })
 	})
 	r.done.Go(func() { r.sweep(background) })
+	r.done.Go(func() { r.enterRefused(background) })
 	r.done.Go(func() {
 		covered.Work(background, func(err error) { c.Log.Error("registry: assessing coverage", "err", err) })
 	})
@@ -250,14 +252,20 @@ const keepAnswers = 35 * 24 * time.Hour
 // immunization schedule in force.
 const scheduleEvery = 15 * time.Second
 
-// tidy deletes expired sessions, old answers and the values of old imports, at start and
-// then hourly.
+// tidy deletes expired sessions, old answers and the values of old imports, and says in the
+// log where the audit ends, at start and then hourly.
 func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboarding.Service) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		if err := st.Tidy(ctx, time.Now().Add(-keepAnswers)); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: tidying", "err", err)
+		}
+		// Whoever may write to every table of the database does not write to the log.
+		if heads, err := st.Heads(ctx); err == nil {
+			r.log.Info("registry: the audit ends here", "anchor", audit.Anchor(heads))
+		} else if ctx.Err() == nil {
+			r.log.Error("registry: the audit's ends", "err", err)
 		}
 		if _, err := imports.Clear(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("registry: clearing imports", "err", err)
@@ -269,6 +277,26 @@ func (r *Registry) tidy(ctx context.Context, st *store.Store, imports *onboardin
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// refusedEvery is how long refused requests of a flood are counted before the trail has it.
+const refusedEvery = time.Minute
+
+// enterRefused enters the counts of floods of refused requests, at the end those that are
+// left.
+func (r *Registry) enterRefused(ctx context.Context) {
+	tick := time.NewTicker(refusedEvery)
+	defer tick.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-tick.C:
+		}
+		if err := r.auth.EnterRefused(context.WithoutCancel(ctx)); err != nil {
+			r.log.Error("registry: counts of refused requests are not in the trail", "err", err)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package registry_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"html"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -293,53 +295,195 @@ func TestCrossSiteEverywhere(t *testing.T) {
 	}
 }
 
-// A body that is larger than any form is refused, and the answer does not hold it.
+// endless is a body that does not say how long it is, and goes on.
+type endless struct{ left int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), e.left)
+	for i := range p[:n] {
+		p[i] = 'x'
+	}
+	e.left -= n
+	return n, nil
+}
+
+// pour sends a body that does not say how long it is.
+func (v *visitor) pour(t *testing.T, path, media, begin string, n int) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.base+path, io.MultiReader(strings.NewReader(begin), &endless{n}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", media)
+	r.Header.Set("Idempotency-Key", "poured")
+	if v.token != "" {
+		r.Header.Set("Authorization", "Bearer "+v.token)
+	}
+	res, err := v.client.Do(r)
+	if err != nil { // the registry has hung up before it was all sent: that is refused
+		return http.StatusRequestEntityTooLarge, ""
+	}
+	defer func() { _ = res.Body.Close() }() // it was read
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+// A body that is larger than any form is refused by every route, whether it says how long it
+// is or not: nothing is done with what of it was read, the answer does not hold it, and the
+// trail has it, once.
 func TestOversizedEverywhere(t *testing.T) {
 	w := newWorld(t)
-	admin, program := w.by(auth.StateAdmin), w.visitors[len(w.visitors)-1]
-	big := strings.Repeat("x", 3<<20)
+	admin, manager, program, nobody := w.by(auth.StateAdmin), w.by(auth.PracticeManager), w.visitors[len(w.visitors)-1], w.visitors[0]
+	n := 0
 	for _, key := range w.registry.Routes() {
 		r := newRow(key)
-		if r.method != "POST" || r.path == "/signout" || r.path == "/import" || r.path == "/exchange/files" || r.path == "/admin/schedules" {
+		if r.method != "POST" {
 			continue
 		}
-		v, body := admin, "why="+big+"&name="+big
-		if strings.HasPrefix(r.path, "/api/") {
-			v, body = program, `{"why":"`+big+`"}`
+		// Who may use the route: of who may not, not even the body is read.
+		v, media, begin, size := admin, "application/x-www-form-urlencoded", "why=", 128<<10
+		switch {
+		case r.path == "/import", r.path == "/api/v1/imports":
+			v, size = manager, onboarding.MaxBytes+(2<<20)
+		case r.path == "/exchange/files", r.path == "/verify", strings.HasPrefix(r.path, "/vis/editions/") && strings.HasSuffix(r.path, "/texts"), r.path == "/admin/schedules":
+			v = manager // the file's own bound: TestFilesAreBounded
+		case r.path == "/hl7", r.path == "/soap/iis":
+			v, media, begin, size = program, "application/hl7-v2", "MSH|^~\\&|", 5<<20
+		case r.path == "/api/v1/schedules":
+			continue // 64 MB: TestFilesAreBounded
+		case r.path == "/api/v1/exchange/files":
+			continue // 512 MB, of which none is kept in memory: package exchange
+		case strings.HasPrefix(r.path, "/fhir/"):
+			v, size = program, 3<<20
+		case strings.HasPrefix(r.path, "/api/v1/devices/claims"), r.path == "/api/v1/sms/answers":
+			v = nobody
+		case strings.HasPrefix(r.path, "/api/"):
+			media, begin, size = "application/json", `{"why":"`, 3<<20
 		}
-		got := v.do(t, "POST", fill(template(r.path), w.things[0]), body)
-		if got.status >= 500 && !strings.Contains(got.body, "Fault>") || got.status == 200 && !isOpen(r.path) && !slices.Contains([]string{"/patients/new", "/admin/people/:id/reset", "/admin/interfaces/:id/token", "/admin/schedules/compare"}, r.path) {
-			t.Errorf("%s: %d", key, got.status)
+		if r.path == "/api/v1/imports" {
+			media = "text/csv"
 		}
-		if len(got.body) > 1<<20 {
-			t.Errorf("%s answers with %d bytes", key, len(got.body))
+		if r.path == "/soap/iis" {
+			media, begin = "application/soap+xml", `<Envelope xmlns="http://www.w3.org/2003/05/soap-envelope"><Body>`
+		}
+		path := fill(template(r.path), w.things[0])
+		told := w.refusals("larger than any")
+		status, body := v.pour(t, path, media, begin, size)
+		n++
+		if status != http.StatusRequestEntityTooLarge && (status != http.StatusBadRequest || !strings.HasPrefix(r.path, "/fhir/") && !strings.HasPrefix(r.path, "/api/v1/devices/claims")) && !strings.Contains(body, "MessageTooLarge") {
+			t.Errorf("%s: %d %.200s", key, status, body)
+		}
+		if strings.Contains(body, "xxxxxxxxxxxxxxxx") {
+			t.Errorf("%s answers with what was sent", key)
+		}
+		if got := w.refusals("larger than any") - told; got != 1 {
+			t.Errorf("%s: the trail has it %d times", key, got)
+		}
+		if size <= 128<<10 && !strings.HasPrefix(r.path, "/api/") {
+			if got := v.do(t, "POST", path, "why="+strings.Repeat("x", size)); got.status != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s, with its length: %d", key, got.status)
+			}
 		}
 	}
-	if got := w.refusals("larger than any form: POST /patients/:id/doses"); got == 0 {
-		t.Error("the trail does not have a form that was too large")
+	if n < 170 {
+		t.Errorf("%d routes", n)
 	}
-	if got := w.refusals("larger than any call: POST /api/v1/patients/:id/doses"); got == 0 {
-		t.Error("the trail does not have a call that was too large")
+	if r := admin.do(t, "GET", "/units", ""); r.status != 200 {
+		t.Errorf("the session has ended: %d", r.status)
 	}
-	for _, call := range []struct{ path, media string }{{"/api/v1/forecast", "application/json"}, {"/fhir/Patient/_search", "application/x-www-form-urlencoded"}, {"/api/v1/patients/search", "application/json"}} {
-		before := w.refusals("larger than any call: POST " + call.path)
-		if r := program.do(t, "POST", call.path, "family="+big, "Content-Type", call.media); r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusBadRequest {
-			t.Errorf("%s: %d", call.path, r.status)
+}
+
+// A file that is larger than any of its kind is refused, and the trail has it.
+func TestFilesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	const begin = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n"
+	for _, c := range []struct {
+		by          *visitor
+		path, media string
+		megabytes   int
+	}{
+		{w.visitors[0], "/verify", "multipart/form-data; boundary=b", 6},
+		{w.by(auth.StateAdmin), "/vis/editions/" + w.things[0]["none"] + "/texts", "multipart/form-data; boundary=b", 10},
+		{w.by(auth.StateAdmin), "/admin/schedules", "multipart/form-data; boundary=b", 72},
+		{w.by(auth.PracticeManager), "/import", "multipart/form-data; boundary=b", 34},
+		{w.by(auth.StateAdmin), "/api/v1/schedules", "application/zip", 66},
+	} {
+		told, start := w.refusals("larger than any"), begin
+		if c.media == "application/zip" {
+			start = "PK"
 		}
-		if w.refusals("larger than any call: POST "+call.path) != before+1 {
-			t.Errorf("the trail does not have what was too large for %s", call.path)
+		status, body := c.by.pour(t, c.path, c.media, start, c.megabytes<<20)
+		if status < 300 || status >= 500 || strings.Contains(body, "xxxxxxxxxxxxxxxx") {
+			t.Errorf("%s: %d %.200s", c.path, status, body)
+		}
+		if got := w.refusals("larger than any") - told; got != 1 {
+			t.Errorf("%s: the trail has it %d times", c.path, got)
 		}
 	}
-	before := w.refusals("larger than any call: POST /api/v1/imports")
-	huge := strings.Repeat("x", onboarding.MaxBytes+1)
-	if r := w.by(auth.PracticeManager).do(t, "POST", "/api/v1/imports", huge, "Content-Type", "text/csv"); r.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("import: %d", r.status)
+}
+
+// A flood of refused calls, by somebody who is nobody, does not fill the trail, and the trail
+// says how many there were.
+func TestFloodOfRefusals(t *testing.T) {
+	w := newWorld(t)
+	nobody, before := w.visitors[0], w.refusals("")
+	const n = 1400
+	body := strings.Repeat("x", 20<<10)
+	for range n {
+		if r := nobody.do(t, "POST", "/api/v1/sms/answers", body); r.status != http.StatusRequestEntityTooLarge {
+			t.Fatal(r.status)
+		}
 	}
-	if n := w.refusals("larger than any call: POST /api/v1/imports") - before; n != 1 {
-		t.Errorf("the trail has a file that was too large %d times", n)
+	if got := w.refusals("") - before; got > 1010 {
+		t.Errorf("the trail has %d entries of %d calls", got, n)
 	}
-	if r := program.do(t, "POST", "/api/v1/patients/search", `{"family":"`+big+`"}`); r.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("search: %d", r.status)
+	w.must(w.registry.Close())
+	w.closed = true
+	told, more := w.refusals("larger than any call: POST /api/v1/sms/answers"), 0
+	var words string
+	w.must(w.db.QueryRowContext(t.Context(), "SELECT detail FROM audit WHERE what = 'request.refused' AND detail LIKE '%more were refused%'").Scan(&words))
+	if _, err := fmt.Sscanf(words, "%d more", &more); err != nil || told+more != n {
+		t.Errorf("the trail has %d and %q of %d calls", told, words, n)
+	}
+}
+
+// Guesses at tokens, usernames and signatures are in the trail at every way in, without what
+// was guessed.
+func TestGuessesAreInTheTrail(t *testing.T) {
+	w := newWorld(t)
+	const guess = "guessed-token-0123456789"
+	for key, send := range map[string]func(v *visitor) reply{
+		"a token":       func(v *visitor) reply { return v.do(t, "GET", "/api/v1/me", "", "Authorization", "Bearer "+guess) },
+		"a token, FHIR": func(v *visitor) reply { return v.do(t, "GET", "/fhir/Patient/x", "", "Authorization", "Bearer "+guess) },
+		"a token at the door": func(v *visitor) reply {
+			return v.do(t, "POST", "/hl7", "MSH|", "Content-Type", "text/plain", "Authorization", "Bearer "+guess)
+		},
+		"a name that is nobody's": func(v *visitor) reply { return v.do(t, "POST", "/hl7", "USERID="+guess+"&PASSWORD=x&MESSAGEDATA=x") },
+		"a username":              func(v *visitor) reply { return v.do(t, "POST", "/signin", "username="+guess+"&password="+guess) },
+		"a signature": func(v *visitor) reply {
+			return v.do(t, "POST", "/api/v1/sms/answers", `{"from":"`+guess+`"}`, "Signature", guess)
+		},
+		"credentials in SOAP": func(v *visitor) reply { return v.do(t, "POST", "/soap/iis", soapOf(guess, guess, "MSH|")) },
+	} {
+		before := w.refusals("")
+		r := send(w.visitor("guesser"))
+		if r.status != 401 && !strings.Contains(r.body, "Security") {
+			t.Errorf("%s: %d", key, r.status)
+		}
+		if got := w.refusals("") - before; got != 1 {
+			t.Errorf("%s: the trail has %d entries", key, got)
+		}
+	}
+	var n int
+	w.must(w.db.QueryRowContext(t.Context(), "SELECT count(*) FROM audit WHERE detail LIKE $1 OR who LIKE $1 OR subject LIKE $1", "%guessed-token%").Scan(&n))
+	if n > 0 {
+		t.Error("the trail has what was guessed")
 	}
 }
 

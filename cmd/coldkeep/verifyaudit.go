@@ -67,7 +67,8 @@ func (cmd *verifyCmd) verifyAudit(ctx context.Context, std streams) (err error) 
 	return nil
 }
 
-// readAnchor reads the heads of an earlier summary: the last line of the file.
+// readAnchor reads the heads of earlier summaries, or those that the registry has said in its
+// log: all that the file holds.
 func readAnchor(path string) ([]audit.Head, error) {
 	if path == "" {
 		return nil, nil
@@ -77,17 +78,19 @@ func readAnchor(path string) ([]audit.Head, error) {
 		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "verify", "anchor %s cannot be read", path)
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	var last auditLine
+	var heads []audit.Head
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var l auditLine
 		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Kind == "summary" {
-			last = l
+			heads = append(heads, l.Heads...)
+			continue
 		}
+		heads = append(heads, audit.AnchorIn(lines.Text())...)
 	}
-	if err := lines.Err(); err != nil || len(last.Heads) == 0 {
-		return nil, coldkeep.Errorf(coldkeep.EINVALID, "anchor %s: want the output of an earlier verify --audit", path)
+	if err := lines.Err(); err != nil || len(heads) == 0 {
+		return nil, coldkeep.Errorf(coldkeep.EINVALID, "anchor %s: want the output of an earlier verify --audit, or the registry's log", path)
 	}
-	return last.Heads, nil
+	return heads, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,18 @@ func TestVerifyAudit(t *testing.T) {
 	}
 	check(exitDone, true)
 	check(exitNo, false, "--anchor", anchor)
+	// A registry's log holds anchors as well, and an older one is not outdone by a newer.
+	var old, now auditLine
+	b, err := os.ReadFile(anchor)
+	if err == nil {
+		err = errors.Join(json.Unmarshal(b, &old), json.Unmarshal([]byte(check(exitDone, true)), &now))
+	}
+	log := filepath.Join(t.TempDir(), "registry.log")
+	said := "time=x level=INFO msg=started\ntime=x level=INFO msg=\"registry: the audit\" anchor=" + audit.Anchor(old.Heads) + "\n" + `{"level":"INFO","anchor":"` + audit.Anchor(now.Heads) + `"}` + "\n"
+	if err := errors.Join(err, os.WriteFile(log, []byte(said), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	check(exitNo, false, "--anchor", log)
 	for _, args := range [][]string{{"--site", "lakeside"}, {"--anchor", filepath.Join(dir, "none")}, {"--anchor", filepath.Join(dir, "registry.db")}} {
 		if code, _, said := program(t, append([]string{"verify", "--audit", "--data", dir}, args...)...); code != exitUsage {
 			t.Errorf("%q: %d, %s", args, code, said)

@@ -100,8 +100,6 @@ type server struct {
 	Config
 	claims limiter
 	door   *door.Door
-	// crossed bounds what of requests that other sites' pages have sent goes in the trail.
-	crossed *throttle.Limiter
 }
 
 // API is the calls as one handler, which answers under /api/ and /fhir/, at /hl7 and /soap/iis.
@@ -139,7 +137,7 @@ func (s *server) engine() *gin.Engine {
 	if err := e.SetTrustedProxies(s.Proxies); err != nil {
 		s.Log.Error("registry api: trusted proxies", "err", err)
 	}
-	e.Use(s.recovered)
+	e.Use(s.recovered, s.watched)
 	e.NoRoute(func(c *gin.Context) {
 		s.problem(c, coldkeep.Errorf(coldkeep.ENOTFOUND, "there is no call %s", c.Request.URL.Path))
 	})
@@ -182,7 +180,7 @@ func (s *server) engine() *gin.Engine {
 	s.doorRoutes(e)
 	s.coverageRoutes(v1)
 
-	e.POST("/api/v1/sms/answers", s.smsAnswer)
+	e.POST(smsAnswers, s.smsAnswer)
 	e.POST("/api/v1/devices/claims", s.postClaim)
 	e.GET("/api/v1/devices/claims/:code", s.getClaim)
 	return e
@@ -290,23 +288,20 @@ func queryInt(c *gin.Context, name string, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// oversized enters a body that was larger than it may be in the trail.
-func (s *server) oversized(c *gin.Context) {
-	by, _ := c.Value(principalKey).(auth.Principal) // a device that claims is nobody yet
-	if err := s.Auth.RefusedRequest(context.WithoutCancel(c.Request.Context()), by, "larger than any call: "+c.Request.Method+" "+c.FullPath()); err != nil {
-		s.Log.Error("a refused call is not in the trail", "err", err)
-	}
-}
-
 // tooLarge refuses a body that is larger than limit bytes.
 func (s *server) tooLarge(c *gin.Context, limit int64) {
-	s.oversized(c)
 	write(c, http.StatusRequestEntityTooLarge, coldkeep.EINVALID, "body: is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 }
 
 // post wraps a call that changes something: it limits the body, and answers a
 // repeated request with what was answered before.
 func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error)) gin.HandlerFunc {
+	return s.postShowing(limit, call, func(*gin.Context, []byte) error { return nil })
+}
+
+// postShowing is post of a call whose answer shows something of a record: again says whether
+// what was answered before may still be shown, and enters that it is.
+func (s *server) postShowing(limit int64, call func(*gin.Context, []byte) (any, error), again func(c *gin.Context, kept []byte) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, account := c.Request.Context(), principal(c).ID
 		key := c.GetHeader("Idempotency-Key")
@@ -328,6 +323,10 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.post", "body: could not be read"))
 			return
 		}
+		if hasNUL(body) {
+			s.problem(c, errNUL)
+			return
+		}
 		request := requestHash(c.Request, body)
 		status, kept, err := s.Answers.Begin(ctx, account, key, request)
 		if err != nil {
@@ -335,6 +334,10 @@ func (s *server) post(limit int64, call func(*gin.Context, []byte) (any, error))
 			return
 		}
 		if status != 0 {
+			if err := again(c, kept); err != nil {
+				s.problem(c, err)
+				return
+			}
 			c.Header("Idempotency-Replayed", "true")
 			c.Data(status, "application/json; charset=utf-8", kept)
 			return

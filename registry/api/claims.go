@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // maxClaim bounds the body of a claim.
@@ -66,11 +66,7 @@ func (l *limiter) allow(address string, now time.Time) (wait time.Duration) {
 // mayAsk answers 429 to an address that asks too often.
 func (s *server) mayAsk(c *gin.Context) bool {
 	c.Header("Cache-Control", "no-store")
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		host = c.Request.RemoteAddr
-	}
-	wait := s.claims.allow(host, time.Now())
+	wait := s.claims.allow(throttle.Source(c.ClientIP()), time.Now())
 	if wait <= 0 {
 		return true
 	}
@@ -106,7 +102,7 @@ func (s *server) postClaim(c *gin.Context) {
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			s.oversized(c)
+			c.Set(overKey, true)
 		}
 		s.problem(c, coldkeep.Errorf(coldkeep.EINVALID, "body: want at most %d bytes", maxClaim))
 		return

@@ -95,6 +95,27 @@ func decodeField(b json.RawMessage, path string, field reflect.Value) error {
 	return nil
 }
 
+var errNUL = coldkeep.Errorf(coldkeep.EINVALID, "body: holds the sign U+0000, which no text may have")
+
+// hasNUL reports whether a string of a JSON value holds U+0000, which PostgreSQL does not
+// keep. Outside of strings JSON has none.
+func hasNUL(body []byte) bool {
+	for rest := body; ; {
+		i := bytes.Index(rest, []byte(`\u0000`))
+		if i < 0 {
+			return false
+		}
+		slashes := 1
+		for slashes <= i && rest[i-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 1 {
+			return true
+		}
+		rest = rest[i+6:]
+	}
+}
+
 // strict reads one JSON value and nothing after it.
 func strict(body []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))

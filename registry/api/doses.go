@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -15,17 +16,17 @@ import (
 // doseRoutes are patients' immunizations. Each names the permission that its service asks
 // for; the record has to open to the caller as well.
 func (s *server) doseRoutes(v1 *gin.RouterGroup) {
-	v1.POST("/forecast", s.forecast)                                    // view-patients; nothing is read or kept
-	v1.GET("/patients/:id/forecast", s.patientForecast)                 // view-patients
-	v1.GET("/patients/:id/immunization-status", s.immunizationStatus)   // view-subset, or view-patients
-	v1.GET("/patients/:id/doses", s.patientDoses)                       // view-patients
-	v1.POST("/patients/:id/doses", s.post(64<<10, s.recordDose))        // record-doses
-	v1.POST("/doses/:id", s.post(64<<10, s.editDose))                   // record-doses
-	v1.POST("/doses/:id/delete", s.post(64<<10, s.deleteDose))          // record-doses
-	v1.POST("/patients/:id/facts", s.post(64<<10, s.addFact))           // record-doses
-	v1.POST("/facts/:id/end", s.post(64<<10, s.endFact))                // record-doses
-	v1.POST("/patients/:id/exemptions", s.post(64<<10, s.addExemption)) // record-exemptions
-	v1.POST("/exemptions/:id/end", s.post(64<<10, s.endExemption))      // record-exemptions
+	v1.POST("/forecast", s.forecast)                                                 // view-patients; nothing is read or kept
+	v1.GET("/patients/:id/forecast", s.patientForecast)                              // view-patients
+	v1.GET("/patients/:id/immunization-status", s.immunizationStatus)                // view-subset, or view-patients
+	v1.GET("/patients/:id/doses", s.patientDoses)                                    // view-patients
+	v1.POST("/patients/:id/doses", s.postShowing(64<<10, s.recordDose, s.doseAgain)) // record-doses
+	v1.POST("/doses/:id", s.postShowing(64<<10, s.editDose, s.doseAgain))            // record-doses
+	v1.POST("/doses/:id/delete", s.post(64<<10, s.deleteDose))                       // record-doses
+	v1.POST("/patients/:id/facts", s.post(64<<10, s.addFact))                        // record-doses
+	v1.POST("/facts/:id/end", s.post(64<<10, s.endFact))                             // record-doses
+	v1.POST("/patients/:id/exemptions", s.post(64<<10, s.addExemption))              // record-exemptions
+	v1.POST("/exemptions/:id/end", s.post(64<<10, s.endExemption))                   // record-exemptions
 }
 
 // maxForecast bounds a patient who is asked about; no history comes near it.
@@ -146,6 +147,19 @@ func (s *server) patientDoses(c *gin.Context) {
 		out[i] = doseOut(&v.Doses[i])
 	}
 	c.JSON(http.StatusOK, out)
+}
+
+// doseAgain says whether a dose that was answered with before may still be shown: the record
+// may have been locked since. It is a view.
+func (s *server) doseAgain(c *gin.Context, kept []byte) error {
+	var d struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(kept, &d); err != nil {
+		return coldkeep.Wrap(err, coldkeep.EINTERNAL, "api.doseAgain", "a kept answer")
+	}
+	_, _, err := s.Immunizations.Look(c.Request.Context(), principal(c), d.ID)
+	return err
 }
 
 func (s *server) recordDose(c *gin.Context, body []byte) (any, error) {

@@ -102,7 +102,7 @@ func (s *server) fhirForm(c *gin.Context) (map[string]string, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			s.oversized(c)
+			c.Set(overKey, true)
 		}
 		return nil, coldkeep.Wrap(err, coldkeep.EINVALID, "api.fhirForm", "body: is no form, or too large")
 	}

@@ -15,23 +15,24 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/coldkeep/coldkeep"
-	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/hl7/door"
 	"github.com/coldkeep/coldkeep/registry/hl7/soap"
-	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // doorRoutes are the ways in for single HL7 messages: exchange-records of an interface
 // account. People's sessions open nothing here.
 func (s *server) doorRoutes(e *gin.Engine) {
-	s.door, s.crossed = door.New(s.Auth, s.Exchange), throttle.New(10*time.Second, 20)
+	s.door = door.New(s.Auth, s.Exchange)
 	in := e.Group("/", s.atDoor)
 	in.POST("/hl7", s.hl7)
 	in.POST("/soap/iis", s.soapCall)
 	in.GET("/soap/iis", s.wsdl)
 }
+
+// isDoor reports whether a call is one of doorRoutes.
+func isDoor(c *gin.Context) bool { return c.FullPath() == "/hl7" || c.FullPath() == "/soap/iis" }
 
 // readWithin is how long a sender may take to send its message.
 const readWithin = 30 * time.Second
@@ -41,14 +42,8 @@ const readWithin = 30 * time.Second
 func (s *server) atDoor(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
 	c.Header("X-Content-Type-Options", "nosniff")
-	c.Request = c.Request.WithContext(audit.WithOrigin(c.Request.Context(), audit.Origin{Address: c.ClientIP(), Agent: audit.AgentClass(c.GetHeader("User-Agent"))}))
 	if err := http.NewCrossOriginProtection().Check(c.Request); err != nil {
-		why := "sent by a page of another site: " + c.Request.Method + " " + c.FullPath()
-		if s.crossed.Take(c.ClientIP(), time.Now()) > 0 {
-			s.Log.Warn("requests are refused", "why", why)
-		} else if err := s.Auth.RefusedRequest(context.WithoutCancel(c.Request.Context()), auth.Principal{}, why); err != nil {
-			s.Log.Error("a refused request is not in the trail", "why", why, "err", err)
-		}
+		s.refusedCall(c, auth.Principal{}, "sent by a page of another site")
 		s.refuse(c, coldkeep.Errorf(coldkeep.EFORBIDDEN, "This request was sent by a page of another site."))
 		return
 	}
@@ -240,7 +235,12 @@ func field(form url.Values, name string) string {
 // soapCall is a call of CDC's web service.
 func (s *server) soapCall(c *gin.Context) {
 	service := soap.Service{Door: soapDoor{s, c}, Limit: 2 * exchange.MaxMessage, Log: s.Log}
+	body := &counted{ReadCloser: c.Request.Body}
+	c.Request.Body = body
 	service.ServeHTTP(c.Writer, c.Request)
+	if body.n > service.Limit {
+		c.Set(overKey, true)
+	}
 }
 
 // soapDoor takes messages of the web service. Who shows no credentials in the message may
@@ -261,6 +261,7 @@ func (d soapDoor) Submit(ctx context.Context, r soap.Request) (string, error) {
 		var wait door.Wait
 		if errors.As(err, &wait) {
 			d.c.Header("Retry-After", strconv.Itoa(int(math.Ceil(wait.For.Seconds()))))
+			d.refusedCall(d.c, by, "too often")
 		}
 		return "", err
 	}

@@ -51,6 +51,10 @@ func (s *server) ask(limit int64, call func(*gin.Context, []byte) (any, error)) 
 			s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.ask", "body: could not be read"))
 			return
 		}
+		if hasNUL(body) {
+			s.problem(c, errNUL)
+			return
+		}
 		value, err := call(c, body)
 		if err != nil {
 			s.problem(c, err)

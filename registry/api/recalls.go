@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/hmac"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -241,12 +242,20 @@ type smsAnswerJSON struct {
 	Text string `json:"text"`
 }
 
+// smsAnswers is where answers to text messages come in.
+const smsAnswers = "/api/v1/sms/answers"
+
 // smsAnswer takes what a family has answered to a text message from the carrier's gateway,
 // which signs it as the registry signs what it sends. It says the same whether or not anybody
 // has that number.
 func (s *server) smsAnswer(c *gin.Context) {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, 16<<10))
 	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			s.tooLarge(c, tooLarge.Limit)
+			return
+		}
 		s.problem(c, coldkeep.Wrap(err, coldkeep.EINVALID, "api.smsAnswer", "body: could not be read"))
 		return
 	}

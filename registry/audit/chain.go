@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -88,8 +89,8 @@ type Summary struct {
 
 // Verify derives the chain anew and tells of everything that does not fit. anchor are heads
 // of an earlier summary that was kept elsewhere: without them, somebody who can write to
-// every table may cut off the newest entries and set the heads to match. Entries may be
-// added meanwhile.
+// every table may cut off the newest entries, or write them anew with other hashes, and set
+// the heads to match. Entries may be added meanwhile.
 func Verify(ctx context.Context, s Source, anchor []Head, tell func(Finding) error) (Summary, error) {
 	v := verifier{tell: tell, anchor: map[int][]Head{}}
 	for _, a := range anchor {
@@ -109,6 +110,12 @@ func Verify(ctx context.Context, s Source, anchor []Head, tell func(Finding) err
 	}
 	last := make([]int64, Lanes)
 	for lane := range Lanes {
+		// The rows of ends are made with the tables, also that of a lane without entries.
+		if _, ok := at[lane]; !ok {
+			if err := v.found(Finding{Kind: "missing", Lane: lane, Detail: "the row that holds the lane's end has been deleted"}); err != nil {
+				return v.sum, err
+			}
+		}
 		if last[lane], err = v.lane(ctx, s, lane, at[lane]); err != nil {
 			return v.sum, err
 		}
@@ -155,10 +162,10 @@ func (v *verifier) earlier(ctx context.Context, s Source) error {
 // come since as far as it goes. It returns the last number.
 func (v *verifier) lane(ctx context.Context, s Source, lane int, head Head) (int64, error) {
 	prev, seq := "", int64(0)
-	hashes := map[int64]string{}
+	hashes := map[int64][]string{} // of one number two anchors may say two
 	for _, a := range append(v.anchor[lane], head) {
 		if a.Seq > 0 {
-			hashes[a.Seq] = a.Hash
+			hashes[a.Seq] = append(hashes[a.Seq], a.Hash)
 		}
 	}
 	err := s.Lane(ctx, lane, func(e *Entry) error {
@@ -172,7 +179,7 @@ func (v *verifier) lane(ctx context.Context, s Source, lane int, head Head) (int
 				return err
 			}
 		}
-		if want, ok := hashes[e.Seq]; ok && want != e.Hash {
+		if slices.ContainsFunc(hashes[e.Seq], func(want string) bool { return want != e.Hash }) {
 			if err := v.found(Finding{Kind: "altered", Lane: lane, Seq: e.Seq, Entry: e.ID, Detail: "is not the entry that the lane's end, or the anchor, names"}); err != nil {
 				return err
 			}

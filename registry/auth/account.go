@@ -61,15 +61,20 @@ func (s *Service) AccountSignedIn(ctx context.Context, by Principal, way string)
 }
 
 // AccountRefused enters a sign-in that was refused in the trail of the interface account of
-// that name or login; when there is none, nothing is to be entered.
+// that name or login, "" for one that named none; when there is no such account, in the trail
+// of all.
 func (s *Service) AccountRefused(ctx context.Context, name, way string) error {
+	nobodys := func() error { return s.RefusedRequest(ctx, Principal{}, "credentials that are nobody's: by "+way) }
+	if name == "" {
+		return nobodys()
+	}
 	a, err := s.store.AccountByName(ctx, name)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
 		var all []Account
 		if all, err = s.store.Accounts(ctx, ""); err == nil {
 			i := slices.IndexFunc(all, func(a Account) bool { return a.Login() == name })
 			if i < 0 {
-				return nil
+				return nobodys()
 			}
 			a = all[i]
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // Person is somebody with an account.
@@ -159,6 +160,11 @@ type Service struct {
 	params  argon2id.Params
 	decoy   string        // compared with when the username is unknown, so that both take as long
 	hashing chan struct{} // argon2id takes memory by design: only so many at once
+
+	refusals *refusals
+	// strangers are usernames that nobody has: they are locked as an account is, so that a
+	// lock tells nobody which usernames there are.
+	strangers *throttle.Backoff
 }
 
 // Rules are what a programme decides about sign-ins.
@@ -181,8 +187,9 @@ func New(store Store, clock coldkeep.Clock, rules ...Rules) (*Service, error) {
 		store: store, clock: clock, rules: Rules{Longest: LongestSignIn},
 		// OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes, 1 lane is
 		// its smallest setting, and fits the smallest server that a clinic may have.
-		params:  argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
-		hashing: make(chan struct{}, 4),
+		params:   argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
+		hashing:  make(chan struct{}, 4),
+		refusals: newRefusals(), strangers: throttle.NewBackoff(freeTries-1, firstLock, maxLock),
 	}
 	if len(rules) > 0 {
 		s.rules = rules[0]

@@ -299,8 +299,15 @@ func (s *Service) attempt(ctx context.Context, username string) (Person, error) 
 		return Person{}, err
 	}
 	if locked {
-		return Person{}, coldkeep.Errorf(coldkeep.ETOOMANY, "Too many failed sign-ins. Try again in %s.",
-			p.LockedUntil.Sub(now).Round(time.Second))
+		who := Principal{ID: p.ID, Name: p.Name, Site: p.Site}
+		if err := s.RefusedRequest(ctx, who, "sign-in to an account that is locked: refused unseen"); err != nil {
+			return Person{}, err
+		}
+		return Person{}, tooManyTries(p.LockedUntil.Sub(now))
 	}
 	return p, nil
+}
+
+func tooManyTries(wait time.Duration) error {
+	return coldkeep.Errorf(coldkeep.ETOOMANY, "Too many failed sign-ins. Try again in %s.", wait.Round(time.Second))
 }

@@ -82,10 +82,7 @@ func (s *Service) Password(ctx context.Context, username, password string) (p Pe
 	// at once count as many.
 	p, err = s.attempt(ctx, username)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
-		if _, err := s.matches(ctx, password, s.decoy); err != nil {
-			return Person{}, false, err
-		}
-		return Person{}, false, wrong
+		return Person{}, false, s.stranger(ctx, username, password, wrong)
 	}
 	if err != nil {
 		return Person{}, false, err
@@ -108,6 +105,27 @@ func (s *Service) Password(ctx context.Context, username, password string) (p Pe
 		return p, true, nil // its tries go on counting until the second factor is right
 	}
 	return p, false, s.store.Tx(ctx, func(tx Tx) error { return tx.ResetAttempts(ctx, p.ID) })
+}
+
+// stranger refuses a username that nobody has as a wrong password is refused: after as long,
+// with an entry in the trail, and with the same lock. The trail does not hold the username,
+// in whose place a password may have been typed.
+func (s *Service) stranger(ctx context.Context, username, password string, wrong error) error {
+	now := s.clock.Now()
+	if wait := s.strangers.Wait(username, now); wait > 0 {
+		if err := s.RefusedRequest(ctx, Principal{}, "sign-in by a username that is nobody's: locked"); err != nil {
+			return err
+		}
+		return tooManyTries(wait)
+	}
+	s.strangers.Failed(username, now)
+	if _, err := s.matches(ctx, password, s.decoy); err != nil {
+		return err
+	}
+	if err := s.RefusedRequest(ctx, Principal{}, "sign-in by a username that is nobody's: wrong"); err != nil {
+		return err
+	}
+	return wrong
 }
 
 // refused enters a sign-in that was refused in the trail and returns why it was.

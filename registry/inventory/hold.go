@@ -225,8 +225,12 @@ func (s *Service) answer(ctx context.Context, tx Tx, h Hold) (coldkeep.Hold, err
 
 // ExcursionChanged tells the hold of an excursion, if there is one, about a new
 // revision: a lot that came while it was open, as is now known, joins; one that
-// comes after its end does not. Errors are the store's only.
+// comes after its end does not. EFORBIDDEN when by may not collect; otherwise errors are the
+// store's only.
 func (s *Service) ExcursionChanged(ctx context.Context, by auth.Principal, x coldkeep.Excursion) error {
+	if err := by.Require(auth.Collect, ""); err != nil {
+		return err
+	}
 	_, err := s.store.HoldByExcursion(ctx, x.ID)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
 		return nil

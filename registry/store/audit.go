@@ -153,9 +153,18 @@ func (r rows) Lane(ctx context.Context, lane int, each func(*audit.Entry) error)
 	return failed(rs.Err())
 }
 
+// laneList are the lanes that there are, and Before.
+var laneList = func() string {
+	all := []string{strconv.Itoa(audit.Before)}
+	for lane := range audit.Lanes {
+		all = append(all, strconv.Itoa(lane))
+	}
+	return strings.Join(all, ", ")
+}()
+
 // Strays counts entries of lanes that do not exist.
 func (r rows) Strays(ctx context.Context) (int64, error) {
-	return one(ctx, r.q, number, "", `SELECT COUNT(*) FROM audit WHERE lane < -1 OR lane >= $1`, audit.Lanes)
+	return one(ctx, r.q, number, "", `SELECT COUNT(*) FROM audit WHERE lane NOT IN (`+laneList+`)`)
 }
 
 // beginChain makes the chain's first entry, once: it covers what was entered before there

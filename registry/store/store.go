@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/audit"
@@ -199,6 +201,10 @@ func exec(ctx context.Context, q queryer, missing *coldkeep.Error, query string,
 func failed(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "store", "The call was given up.")
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "22021" { // character_not_in_repertoire: NUL, or no UTF-8
+		return coldkeep.Wrap(err, coldkeep.EINVALID, "store", "A text holds signs that cannot be kept.")
 	}
 	return coldkeep.Wrap(err, coldkeep.EINTERNAL, "store", "registry database")
 }

@@ -73,5 +73,5 @@ func (s *Searches) Take(who, address string, now time.Time) time.Duration {
 	if wait := s.who.Take(who, now); wait > 0 {
 		return wait
 	}
-	return s.address.Take(address, now)
+	return s.address.Take(Source(address), now)
 }

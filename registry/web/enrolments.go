@@ -10,6 +10,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // applyRoutes are for organizations that have no account yet.
@@ -75,7 +76,7 @@ func (s *server) showApply(c *gin.Context, f enrolment.Form, err error) {
 }
 
 func (s *server) apply(c *gin.Context) {
-	if s.slow(c, s.limits.apply, c.ClientIP()) {
+	if s.slow(c, s.limits.apply, throttle.Source(c.ClientIP())) {
 		return
 	}
 	f := formOf(c)

@@ -280,7 +280,16 @@ func (s *server) done(c *gin.Context, back, word string, err error) {
 		s.fail(c, err)
 		return
 	}
-	c.Redirect(http.StatusSeeOther, back)
+	c.Redirect(http.StatusSeeOther, written(back))
+}
+
+// written is a path as it is written in an answer's head, where ids that a form's address
+// named stand as they came.
+func written(path string) string {
+	if u, err := url.Parse(path); err == nil {
+		return u.String()
+	}
+	return (&url.URL{Path: path}).String()
 }
 
 func (s *server) flash(c *gin.Context, word string) {

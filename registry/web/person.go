@@ -28,7 +28,7 @@ const (
 
 // limits are how often may be asked what can be guessed at.
 type limits struct {
-	address, account, apply, refused *throttle.Limiter
+	address, account, apply *throttle.Limiter
 }
 
 func newLimits() limits {
@@ -38,13 +38,16 @@ func newLimits() limits {
 		address: throttle.New(3*time.Second, 40),
 		account: throttle.New(6*time.Second, 10),
 		apply:   throttle.New(time.Minute, 10),
-		refused: throttle.New(time.Second, 1000), // of the trail
 	}
 }
 
-// slow answers 429 when a key asks too often.
+// slow answers 429 when a key asks too often, and the trail has it.
 func (s *server) slow(c *gin.Context, l *throttle.Limiter, key string) bool {
-	return s.slowFor(c, l.Take(key, time.Now()))
+	wait := l.Take(key, time.Now())
+	if wait > 0 {
+		s.refusedRequest(c.Request.Context(), s.who(c), "too often: "+route(c))
+	}
+	return s.slowFor(c, wait)
 }
 
 // slowFor answers 429 when there is something to wait for.
@@ -59,7 +62,7 @@ func (s *server) slowFor(c *gin.Context, wait time.Duration) bool {
 
 // fromAddress bounds how often one address may call what needs no account.
 func (s *server) fromAddress(c *gin.Context) {
-	if s.slow(c, s.limits.address, c.ClientIP()) {
+	if s.slow(c, s.limits.address, throttle.Source(c.ClientIP())) {
 		c.Abort()
 	}
 }

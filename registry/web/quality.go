@@ -113,7 +113,7 @@ func (s *server) qualityCSV(c *gin.Context) {
 	_ = w.Write([]string{"rows", "practice", "period", "measure", "count", "of", "counted_at"}) // Flush tells
 	write := func(kind string, row quality.Row) {
 		for _, l := range quality.Lines {
-			_ = w.Write([]string{kind, string(row.Site), row.Period, string(l.Measure), strconv.FormatInt(row.Counts[l.Measure], 10), strconv.FormatInt(row.Counts[l.Of], 10), counted})
+			_ = w.Write([]string{kind, unformula(string(row.Site)), row.Period, string(l.Measure), strconv.FormatInt(row.Counts[l.Measure], 10), strconv.FormatInt(row.Counts[l.Of], 10), counted})
 		}
 	}
 	write("total", quality.Row{Site: r.Site, Counts: r.Total})

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"mime"
 	"net"
 	"net/http"
-	"time"
+	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,13 +17,8 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 )
 
-// refusedRequest enters a request that no service has seen in the trail. A flood of them
-// does not flood the trail: beyond its limit for an address they are in the log alone.
-func (s *server) refusedRequest(ctx context.Context, who auth.Principal, address, why string) {
-	if s.limits.refused.Take(address, time.Now()) > 0 {
-		s.Log.Warn("requests are refused", "why", why)
-		return
-	}
+// refusedRequest enters a request that no service has seen in the trail.
+func (s *server) refusedRequest(ctx context.Context, who auth.Principal, why string) {
 	if err := s.Auth.RefusedRequest(context.WithoutCancel(ctx), who, why); err != nil {
 		s.Log.Error("a refused request is not in the trail", "why", why, "err", err)
 	}
@@ -43,7 +41,7 @@ func (s *server) crossSite(c *gin.Context) {
 	if s.guard.Check(c.Request) == nil {
 		return
 	}
-	s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "sent by a page of another site: "+route(c))
+	s.refusedRequest(c.Request.Context(), s.who(c), "sent by a page of another site: "+route(c))
 	c.Abort()
 	c.String(http.StatusForbidden, "This form was sent from another site and has been refused.")
 }
@@ -69,42 +67,87 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// atMost bounds what a form may send. One that is larger is refused by whoever reads it,
-// and is in the trail.
+// mostForm is how large a form without files may be.
+const mostForm = 64 << 10
+
+// atMost bounds what a request may send. A form without files is read here, so that no
+// handler takes one that is too large, or is none, for one that is empty. A file is read by
+// its handler; one that is larger is refused there, and is in the trail.
 func (s *server) atMost(bytes int64) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		b := &bounded{ReadCloser: http.MaxBytesReader(c.Writer, c.Request.Body, bytes)}
+		media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")) // what is none is no form
+		most := bytes
+		if media == "application/x-www-form-urlencoded" {
+			most = min(bytes, mostForm)
+		}
+		b := &bounded{ReadCloser: http.MaxBytesReader(c.Writer, c.Request.Body, most)}
 		c.Request.Body = b
-		c.Next()
-		if b.over {
-			s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "larger than any form: "+route(c))
+		var err error
+		switch {
+		case media == "application/x-www-form-urlencoded":
+			err = c.Request.ParseForm()
+		case media == "multipart/form-data" && bytes <= mostForm:
+			err = c.Request.ParseMultipartForm(most)
+		}
+		switch {
+		case b.over:
+			s.tooLarge(c)
+		case err != nil:
+			s.turnAway(c, http.StatusBadRequest, "no form that can be read", "This form could not be read and has been refused.")
+		case illFormed(c.Request.PostForm):
+			s.turnAway(c, http.StatusBadRequest, "signs that no text has", "This form holds signs that cannot be kept and has been refused.")
+		default:
+			c.Next()
+			if b.over {
+				s.refusedRequest(c.Request.Context(), s.who(c), "larger than any form: "+route(c))
+			}
 		}
 	}
+}
+
+// turnAway refuses a request before its handler.
+func (s *server) turnAway(c *gin.Context, status int, why, word string) {
+	s.refusedRequest(c.Request.Context(), s.who(c), why+": "+route(c))
+	c.Abort()
+	c.String(status, word)
+}
+
+func (s *server) tooLarge(c *gin.Context) {
+	c.Header("Connection", "close")
+	s.turnAway(c, http.StatusRequestEntityTooLarge, "larger than any form", "This is larger than any form of Coldkeep and has been refused.")
+}
+
+// illFormed reports whether a form has in it what no database keeps as text, such as NUL.
+func illFormed(form url.Values) bool {
+	for name, values := range form {
+		for _, v := range append(values, name) {
+			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // limited is atMost for a form without files: one that says itself that it is larger is
 // refused unread.
 func (s *server) limited(c *gin.Context) {
-	const most = 64 << 10
-	if c.Request.ContentLength > most {
-		s.refusedRequest(c.Request.Context(), s.who(c), c.ClientIP(), "larger than any form: "+route(c))
-		c.Header("Connection", "close")
-		c.Abort()
-		c.String(http.StatusRequestEntityTooLarge, "This is larger than any form of Coldkeep and has been refused.")
+	if c.Request.ContentLength > mostForm {
+		s.tooLarge(c)
 		return
 	}
-	s.atMost(most)(c)
+	s.atMost(mostForm)(c)
 }
 
 // crossCall enters a call to the API that a page of another site has sent.
 func (s *Screens) crossCall(r *http.Request) {
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = r.RemoteAddr
-	}
 	ctx := r.Context()
 	if audit.OriginOf(ctx).Address == "" {
+		address, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			address = r.RemoteAddr
+		}
 		ctx = audit.WithOrigin(ctx, audit.Origin{Address: address})
 	}
-	s.refusedRequest(ctx, auth.Principal{}, address, "sent by a page of another site: "+r.Method+" of a call")
+	s.refusedRequest(ctx, auth.Principal{}, "sent by a page of another site: "+r.Method+" of a call")
 }

@@ -259,7 +259,7 @@ func (s *server) statementReportCSV(c *gin.Context) {
 	w := csv.NewWriter(c.Writer)
 	rows := [][]string{{"practice", "from", "to", "cvx", "vaccine", "doses", "without_statement", "part_of_a_combination", "outdated_edition", "after_the_dose"}}
 	for _, l := range r.Lines {
-		rows = append(rows, []string{string(r.Site), r.From.String(), r.To.String(), l.CVX, unformula(l.Name), strconv.Itoa(l.Doses), strconv.Itoa(l.Without), strconv.Itoa(l.Part), strconv.Itoa(l.Outdated), strconv.Itoa(l.After)})
+		rows = append(rows, []string{unformula(string(r.Site)), r.From.String(), r.To.String(), l.CVX, unformula(l.Name), strconv.Itoa(l.Doses), strconv.Itoa(l.Without), strconv.Itoa(l.Part), strconv.Itoa(l.Outdated), strconv.Itoa(l.After)})
 	}
 	_ = w.WriteAll(rows) // an error is of a reader who has gone
 }

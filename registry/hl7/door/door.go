@@ -81,6 +81,7 @@ func tooOften(what string, wait time.Duration) error {
 // after too many failures from an address or messages of an account.
 func (d *Door) SignIn(ctx context.Context, way, address string, c Credentials, facility string) (auth.Principal, error) {
 	now := time.Now()
+	address = throttle.Source(address)
 	key := address + "\x00" + c.Name
 	if wait := max(d.failures.Wait(key, now), d.addresses.Wait(address, now)); wait > 0 {
 		return auth.Principal{}, tooOften("Too many failed sign-ins", wait)
@@ -95,10 +96,8 @@ func (d *Door) SignIn(ctx context.Context, way, address string, c Credentials, f
 	if coldkeep.ErrorCode(err) == coldkeep.EUNAUTHORIZED {
 		d.failures.Failed(key, now)
 		d.addresses.Failed(address, now)
-		if c.Name != "" {
-			if e := d.accounts.AccountRefused(ctx, c.Name, way); e != nil {
-				return auth.Principal{}, e
-			}
+		if e := d.accounts.AccountRefused(ctx, c.Name, way); e != nil {
+			return auth.Principal{}, e
 		}
 		return auth.Principal{}, coldkeep.Errorf(coldkeep.EUNAUTHORIZED, "The account or its token is missing or not known.")
 	}

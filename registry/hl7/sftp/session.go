@@ -14,6 +14,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/throttle"
 )
 
 // way is the name of this way in, in the trail.
@@ -90,7 +91,7 @@ func (s *Server) connection(ctx context.Context, raw net.Conn) {
 	signed, channels, requests, err := ssh.NewServerConn(conn, cfg)
 	if err != nil {
 		if tried.Load() {
-			wait := s.failures.Failed(from, time.Now())
+			wait := s.failures.Failed(throttle.Source(from), time.Now())
 			s.Log.Warn("sftp: a sign-in was refused", "address", from, "wait", wait)
 			name, _ := login.Load().(string)
 			if err := s.Accounts.AccountRefused(ctx, name, way); err != nil {
@@ -111,7 +112,7 @@ func (s *Server) connection(ctx context.Context, raw net.Conn) {
 	}
 	defer s.gone(by.ID)
 	known()
-	s.failures.Succeeded(from)
+	s.failures.Succeeded(throttle.Source(from))
 	if err := s.Accounts.AccountSignedIn(ctx, by, way); err != nil {
 		s.Log.Error("sftp: a sign-in is not in the trail", "err", err)
 		return // what is not in the trail does not happen

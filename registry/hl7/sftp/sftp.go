@@ -172,7 +172,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // enter counts a connection, and refuses it when there are too many or its address has to
 // wait.
 func (s *Server) enter(ctx context.Context, c net.Conn) bool {
-	if s.failures.Wait(address(c), time.Now()) > 0 {
+	if s.failures.Wait(throttle.Source(address(c)), time.Now()) > 0 {
 		return false
 	}
 	s.mu.Lock()
