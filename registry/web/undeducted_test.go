@@ -21,14 +21,14 @@ import (
 // waiting is a dose that an EHR of lakeside has sent and that was not taken off the stock.
 func (s *site) waiting(child, lot, code string, daysAgo int) string {
 	s.t.Helper()
-	ctx, now := s.t.Context(), time.Now().UTC()
+	ctx, now, account := s.t.Context(), time.Now().UTC(), s.ehr()
 	d := immunization.Dose{ID: ulid.Make().String(), Patient: child, Kind: immunization.Administered, Date: clinicDay(now) - coldkeep.Date(daysAgo), CVX: "03", Lot: lot, Site: "lakeside", Eligibility: "V02",
 		EnteredBy: "EHR", EnteredSite: "lakeside", EnteredAt: now, Revision: 1}
 	s.must(s.store.Exchange().Tx(ctx, func(tx exchange.Tx) error {
 		if err := tx.InsertDose(ctx, d); err != nil {
 			return err
 		}
-		return tx.PutUndeducted(ctx, exchange.Undeducted{Dose: d.ID, Patient: child, Site: "lakeside", Account: s.ehr(), Message: "01ARZ3NDEKTSV4RRFFQ69G5FAV", At: now, Code: code, Reason: "The lot (RXA-15) is something."})
+		return tx.PutUndeducted(ctx, exchange.Undeducted{Dose: d.ID, Patient: child, Site: "lakeside", Account: account, Message: "01ARZ3NDEKTSV4RRFFQ69G5FAV", At: now, Code: code, Reason: "The lot (RXA-15) is something."})
 	}))
 	return d.ID
 }
@@ -119,7 +119,7 @@ func TestANursePutsTheStockRight(t *testing.T) {
 		b.page(undeductedPath, "The dose has been settled", "Nothing waits")
 	}
 	b.post(settle, url.Values{"why": {"another reason"}})
-	b.page(undeductedPath, "The nurse has dealt with it", "!counted off")
+	b.page(undeductedPath, "The nurse has dealt with it", "!counted off on Monday")
 	if r := b.post(undeductedPath+"/01ARZ3NDEKTSV4RRFFQ69G5FAV/deduct", nil); r.status != http.StatusNotFound {
 		t.Errorf("a dose that there is not: %d", r.status)
 	}
