@@ -97,7 +97,7 @@ func TestStockScreens(t *testing.T) {
 			do(t, ctx, "taken off", chromedp.Click(dose+` form[action$="/deduct"] button`), chromedp.WaitVisible(`.flash:not(.flash-error)`))
 			visible(t, ctx, "it is taken off", ".flash", "has been taken off the stock")
 
-			dose = row("no lot")
+			dose = row("DTaP")
 			do(t, ctx, "settle", chromedp.Click(dose+` summary`), chromedp.WaitVisible(dose+` input[name=why]`))
 			look(t, ctx, "the form to settle one")
 			shot(t, ctx, shots(t, "not-deducted-settle"))
