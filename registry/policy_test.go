@@ -98,6 +98,8 @@ var calls = map[string]call{
 	"GET /import":                                   {shows: `{import}`},
 	"GET /live":                                     {plain: true},
 	"GET /lots":                                     {shows: `{number}`},
+	"GET /lots/not-deducted":                        {query: `site={site}`},
+	"GET /api/v1/exchange/not-deducted":             {query: `site={site}`},
 	"GET /quality":                                  {query: `site={site}`},
 	"GET /vis/report":                               {query: `site={site}`},
 	"GET /vis/report.csv":                           {query: `site={site}`},
@@ -246,6 +248,8 @@ func template(path string) string {
 			return "{" + cmp.Or(of, "none") + "}"
 		case name == "lot" && strings.Contains(path, "/holds/"):
 			return "{held}"
+		case name == "dose" && strings.Contains(path, "/not-deducted/"):
+			return "{waiting}"
 		case name == "path":
 			return "nothing.css"
 		}

@@ -196,6 +196,12 @@ func (s *services) furnish() {
 		s.things[i] = with(s.things[i], s.patientOf(i, true))
 	}
 	for _, i := range []int{0, 1} {
+		waiting := s.waiting(i)
+		for k := range s.things {
+			if s.things[k]["site"] == s.things[i]["site"] {
+				s.things[k]["waiting"] = waiting
+			}
+		}
 		run := s.assessed(coldkeep.SiteID(s.things[i]["site"]))
 		for k := range s.things {
 			if s.things[k]["site"] == s.things[i]["site"] {
@@ -215,6 +221,22 @@ func (s *services) furnish() {
 		_, err := tx.PutPair(ctx, patient.Pair{A: a, B: b, State: patient.PairOpen, FoundAt: time.Now()})
 		return err
 	}))
+}
+
+// waiting is a dose that a practice gave, by an EHR's word, and that was not taken off its
+// stock.
+func (s *services) waiting(i int) string {
+	s.t.Helper()
+	ctx, o, now := s.t.Context(), s.things[i], time.Now().UTC().Truncate(time.Millisecond)
+	d := immunization.Dose{ID: ulid.Make().String(), Patient: s.patientOf(i, false)["patient"], Kind: immunization.Administered, Date: coldkeep.DateOf(now) - 3, CVX: "21", Lot: "ELSEWHERE", Site: situations[i].site,
+		Eligibility: "V02", EnteredBy: "EHR", EnteredSite: situations[i].site, EnteredAt: now, Revision: 1}
+	s.must(s.store.Exchange().Tx(ctx, func(tx exchange.Tx) error {
+		if err := tx.InsertDose(ctx, d); err != nil {
+			return err
+		}
+		return tx.PutUndeducted(ctx, exchange.Undeducted{Dose: d.ID, Patient: d.Patient, Site: d.Site, Account: o["account"], Message: o["message"], At: now, Code: exchange.UnknownLot, Reason: "The lot (RXA-15) is not in this site's stock."})
+	}))
+	return d.ID
 }
 
 // recalls makes a run of each practice, and a dose of each that does not count, of its patient

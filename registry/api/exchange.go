@@ -27,6 +27,7 @@ func (s *server) exchangeRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/exchange/senders", s.get(s.exchangeSenders))
 	v1.POST("/exchange/senders/:id", s.post(64<<10, s.putExchangeSender))
 	v1.GET("/exchange/reports", s.get(s.exchangeReports))
+	s.undeductedRoutes(v1)
 }
 
 type messageJSON struct {
@@ -57,15 +58,8 @@ type messageJSON struct {
 }
 
 func messageOut(m *exchange.Message) messageJSON {
-	out := messageJSON{ID: m.ID, Door: m.Door, Sender: m.Who, Account: m.Account, Site: m.Site, File: m.File, Place: m.Seq, Control: m.Control, Type: m.Type, Profile: m.Profile, Version: m.Version, Processing: m.Processing,
-		At: m.At, TookMS: m.Took.Milliseconds(), Outcome: m.Outcome, Kept: m.Kept, Test: m.Test, Matched: string(m.Matched), Patient: m.Patient, Doses: m.Doses, Findings: m.Findings, Message: string(m.Text), Answer: string(m.Answer), Cleared: m.Cleared}
-	if out.Doses == nil {
-		out.Doses = []exchange.DoseDone{}
-	}
-	if out.Findings == nil {
-		out.Findings = []exchange.Finding{}
-	}
-	return out
+	return messageJSON{ID: m.ID, Door: m.Door, Sender: m.Who, Account: m.Account, Site: m.Site, File: m.File, Place: m.Seq, Control: m.Control, Type: m.Type, Profile: m.Profile, Version: m.Version, Processing: m.Processing,
+		At: m.At, TookMS: m.Took.Milliseconds(), Outcome: m.Outcome, Kept: m.Kept, Test: m.Test, Matched: string(m.Matched), Patient: m.Patient, Doses: some(m.Doses), Findings: some(m.Findings), Message: string(m.Text), Answer: string(m.Answer), Cleared: m.Cleared}
 }
 
 type messagesJSON struct {
@@ -104,10 +98,7 @@ func (s *server) exchangeMessages(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := messagesJSON{Messages: []messageJSON{}}
-	for i := range all {
-		out.Messages = append(out.Messages, messageOut(&all[i]))
-	}
+	out := messagesJSON{Messages: each(all, messageOut)}
 	if len(all) == f.Limit {
 		out.Next = all[len(all)-1].ID
 	}
@@ -143,20 +134,12 @@ type fileJSON struct {
 }
 
 func fileOut(f *exchange.File) fileJSON {
-	out := fileJSON{ID: f.ID, Name: f.Name, Door: f.Door, Sender: f.Who, Account: f.Account, Site: f.Site, SHA256: f.SHA256, State: f.State, Messages: f.Total, Findings: f.Findings, Answers: f.Answers, At: f.At, Ended: f.Ended, Cleared: f.Cleared, Known: f.Known}
-	if out.Findings == nil {
-		out.Findings = []exchange.Finding{}
-	}
-	return out
+	return fileJSON{ID: f.ID, Name: f.Name, Door: f.Door, Sender: f.Who, Account: f.Account, Site: f.Site, SHA256: f.SHA256, State: f.State, Messages: f.Total, Findings: some(f.Findings), Answers: f.Answers, At: f.At, Ended: f.Ended, Cleared: f.Cleared, Known: f.Known}
 }
 
 func (s *server) exchangeFiles(c *gin.Context) (any, error) {
 	all, err := s.Exchange.Files(c.Request.Context(), principal(c), 200)
-	out := make([]fileJSON, len(all))
-	for i := range all {
-		out[i] = fileOut(&all[i])
-	}
-	return out, err
+	return each(all, fileOut), err
 }
 
 // sendExchangeFile takes the file as the body, whose name may be in Content-Disposition: it is
@@ -234,16 +217,12 @@ type senderJSON struct {
 }
 
 func senderOut(x *exchange.Sender) senderJSON {
-	return senderJSON{x.Account, x.Name, x.Site, x.Production, append([]string{}, x.Applications...), append([]exchange.Facility{}, x.Facilities...), x.Answers, x.Deducts, x.UpdatedBy, x.Revision}
+	return senderJSON{x.Account, x.Name, x.Site, x.Production, some(x.Applications), some(x.Facilities), x.Answers, x.Deducts, x.UpdatedBy, x.Revision}
 }
 
 func (s *server) exchangeSenders(c *gin.Context) (any, error) {
 	all, err := s.Exchange.Senders(c.Request.Context(), principal(c))
-	out := make([]senderJSON, len(all))
-	for i := range all {
-		out[i] = senderOut(&all[i])
-	}
-	return out, err
+	return each(all, senderOut), err
 }
 
 type newSender struct {
@@ -271,6 +250,10 @@ type reportJSON struct {
 	Figures  map[string]int   `json:"figures"`
 	Findings []findingNumbers `json:"findings"`
 	Last     *time.Time       `json:"last,omitempty"`
+}
+
+func reportOut(r *exchange.Report) reportJSON {
+	return reportJSON{r.Account, r.Name, r.Site, r.Figures, each(r.Findings, func(f *exchange.FindingCount) findingNumbers { return findingNumbers(*f) }), r.Last}
 }
 
 type findingNumbers struct {
@@ -305,13 +288,5 @@ func (s *server) exchangeReports(c *gin.Context) (any, error) {
 		return nil, err
 	}
 	all, err := s.Exchange.Reports(c.Request.Context(), principal(c), from, to)
-	out := []reportJSON{}
-	for _, r := range all {
-		x := reportJSON{r.Account, r.Name, r.Site, r.Figures, []findingNumbers{}, r.Last}
-		for _, f := range r.Findings {
-			x.Findings = append(x.Findings, findingNumbers{f.Severity, f.Code, f.Detail, f.Place, f.Rule, f.N})
-		}
-		out = append(out, x)
-	}
-	return out, err
+	return each(all, reportOut), err
 }

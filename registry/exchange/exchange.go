@@ -164,21 +164,6 @@ type File struct {
 	Known bool
 }
 
-// Undeducted is a dose that was not taken off the stock.
-type Undeducted struct {
-	Dose    string
-	Patient string // "" when the record is locked to who looks
-	Site    coldkeep.SiteID
-	Account string
-	Message string
-	At      time.Time
-	Code    string // such as "no-lot"; see package hl7
-	Reason  string
-	Settled *time.Time // absent: it waits
-	By      string
-	Why     string
-}
-
 // Order is what a practice's order number stands for.
 type Order struct {
 	Site      coldkeep.SiteID

@@ -57,8 +57,11 @@ type Reader interface {
 	// LotsNumbered lists the stock lines of a site with a lot number, whatever its case.
 	LotsNumbered(ctx context.Context, site coldkeep.SiteID, number string) ([]inventory.Lot, error)
 	MessageWords(ctx context.Context, patient string) ([]Word, error)
-	Undeducted(ctx context.Context, site coldkeep.SiteID, limit int) ([]Undeducted, error) // that wait, the earliest first
-	UndeductedDose(ctx context.Context, dose string) (Undeducted, error)
+	// Undeducted lists those that wait, of a site or of all with "", the earliest first: not one
+	// that was deleted from the record, or taken off the stock there.
+	Undeducted(ctx context.Context, site coldkeep.SiteID, skip, limit int) ([]Undeducted, error)
+	CountUndeducted(ctx context.Context, site coldkeep.SiteID) (map[coldkeep.SiteID]int, error)          // that wait, by site
+	UndeductedDose(ctx context.Context, dose string) (Undeducted, error)                                 // settled or not
 	ExchangeFigures(ctx context.Context, site coldkeep.SiteID, from, to coldkeep.Date) ([]Figure, error) // summed over the days
 	LastExchangeMessages(ctx context.Context, site coldkeep.SiteID) (map[string]time.Time, error)        // when each account sent the last, by account
 }

@@ -133,7 +133,7 @@ func (m *Messages) tellDose(ctx context.Context, tx exchange.Tx, by auth.Princip
 			}
 			asked = true
 			if f := authority(o.Facility); !m.ours(r, f) {
-				why = &undeducted{noFacility, "RXA-11.4 names no facility that the sender speaks for at this site."}
+				why = &undeducted{exchange.NoFacility, "RXA-11.4 names no facility that the sender speaks for at this site."}
 				return "", nil
 			}
 			lot, why, err = m.choose(ctx, tx, d, others)

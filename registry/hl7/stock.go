@@ -7,30 +7,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 )
 
-// The reasons for which a dose that was given is not taken off the stock. They are those of
-// the field: a dose is taken off when it was given by the site (RXA-9 00, RXA-20 CP or PA),
-// at a facility that the sender speaks for, from a lot that the site has, of that vaccine or
-// else its group, that was in date and bought by money that the patient is eligible for.
-const (
-	noFacility   = "facility"
-	noLotNumber  = "no-lot"
-	unknownLot   = "unknown-lot"
-	otherVaccine = "other-vaccine"
-	expiredLot   = "expired"
-	wrongFunding = "funding"
-	noneLeft     = "none-left"
-	sameDay      = "same-day"
-)
-
 // undeducted is why a dose is not taken off. The reason is what the sender is told, so it
-// carries no value of the message but codes of published tables.
+// carries no value of the message but codes of published tables; the codes are those of
+// exchange.UndeductedCodes.
 type undeducted struct{ code, reason string }
 
 // choose finds the lot of a site's stock that a dose came from; or says why there is none.
@@ -39,12 +24,12 @@ func (m *Messages) choose(ctx context.Context, tx exchange.Tx, d *immunization.D
 		return "", &undeducted{code, fmt.Sprintf(format, args...)}, nil
 	}
 	if d.Lot == "" {
-		return no(noLotNumber, "The message has no lot number (RXA-15).")
+		return no(exchange.NoLotNumber, "The message has no lot number (RXA-15).")
 	}
 	for i := range others {
 		o := &others[i]
 		if o.Counts() && o.Kind == immunization.Administered && o.Date == d.Date && o.Site == d.Site && o.StockID != "" && (o.CVX == d.CVX || m.related(o.CVX, d.CVX)) {
-			return no(sameDay, "A dose of the same vaccine was taken off the stock for this patient and day already.")
+			return no(exchange.SameDay, "A dose of the same vaccine was taken off the stock for this patient and day already.")
 		}
 	}
 	lots, err := tx.LotsNumbered(ctx, d.Site, d.Lot)
@@ -52,26 +37,26 @@ func (m *Messages) choose(ctx context.Context, tx exchange.Tx, d *immunization.D
 		return "", nil, err
 	}
 	if len(lots) == 0 {
-		return no(unknownLot, "The lot (RXA-15) is not in this site's stock.")
+		return no(exchange.UnknownLot, "The lot (RXA-15) is not in this site's stock.")
 	}
 	fits := slices.DeleteFunc(slices.Clone(lots), func(l inventory.Lot) bool { return l.CVX != d.CVX })
 	if len(fits) == 0 {
 		fits = slices.DeleteFunc(slices.Clone(lots), func(l inventory.Lot) bool { return !m.related(l.CVX, d.CVX) })
 	}
 	if len(fits) == 0 {
-		return no(otherVaccine, "The lot (RXA-15) of this site's stock is of another vaccine (CVX %s) than the message says (CVX %s).", lots[0].CVX, d.CVX)
+		return no(exchange.OtherVaccine, "The lot (RXA-15) of this site's stock is of another vaccine (CVX %s) than the message says (CVX %s).", lots[0].CVX, d.CVX)
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return l.Expires != "" && d.Date.String() > l.Expires })
 	if len(fits) == 0 {
-		return no(expiredLot, "The lot (RXA-15) had expired on the day of the dose.")
+		return no(exchange.ExpiredLot, "The lot (RXA-15) had expired on the day of the dose.")
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return !funded(l.Funding, d) })
 	if len(fits) == 0 {
-		return no(wrongFunding, "No line of the lot (RXA-15) was bought by money that fits the patient's eligibility (OBX 64994-7: %s).", cmp.Or(d.Eligibility, "not told"))
+		return no(exchange.WrongFunding, "No line of the lot (RXA-15) was bought by money that fits the patient's eligibility (OBX 64994-7: %s).", cmp.Or(d.Eligibility, "not told"))
 	}
 	fits = slices.DeleteFunc(fits, func(l inventory.Lot) bool { return l.DosesOnHand <= 0 })
 	if len(fits) == 0 {
-		return no(noneLeft, "The lot (RXA-15) has no dose left by the books.")
+		return no(exchange.NoneLeft, "The lot (RXA-15) has no dose left by the books.")
 	}
 	slices.SortFunc(fits, func(a, b inventory.Lot) int {
 		return cmp.Or(b.DosesOnHand-a.DosesOnHand, strings.Compare(a.ID, b.ID))
@@ -101,13 +86,6 @@ func (m *Messages) related(a, b string) bool {
 
 // Deduct takes a given dose off the stock: exchange.Meaning.
 func (m *Messages) Deduct(ctx context.Context, tx exchange.Tx, by auth.Principal, dose string) (code, reason string, err error) {
-	d, err := tx.Dose(ctx, dose)
-	if err != nil {
-		return "", "", err
-	}
-	if d.Deleted != nil || d.Kind != immunization.Administered {
-		return "", "", coldkeep.Errorf(coldkeep.ECONFLICT, "The dose was deleted, or is not one that was given by the site: there is nothing to take off the stock.")
-	}
 	var why *undeducted
 	ok, err := m.doses.DrawTold(ctx, tx, by, dose, func(d *immunization.Dose, others []immunization.Dose) (lot string, err error) {
 		lot, why, err = m.choose(ctx, tx, d, others)
@@ -121,5 +99,5 @@ func (m *Messages) Deduct(ctx context.Context, tx exchange.Tx, by auth.Principal
 	case why != nil:
 		return why.code, why.reason, nil
 	}
-	return noneLeft, "The lot has no dose left by the books.", nil
+	return exchange.NoneLeft, "The lot has no dose left by the books.", nil
 }

@@ -7,10 +7,8 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/internal/databasetest"
-	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/immunization"
-	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -142,74 +140,6 @@ func TestOrders(t *testing.T) {
 		if answer := w.ack(w.lakeside, "AE", w.vxu(6, with([]string{bo}, given("D1", "20260301", "03", "X123", "V02"))...)); !strings.Contains(answer, "|205^") {
 			t.Errorf("%s", answer)
 		}
-	})
-}
-
-func TestNotDeducted(t *testing.T) {
-	databasetest.Each(t, func(t *testing.T, where string) {
-		w := open(t, where)
-		lot := w.lot("X123", 1)
-		w.lot("P1", 5, func(l *inventory.Lot) { l.CVX, l.Product, l.NDC = "21", "Varivax", "00006-4827-00" })
-		for i, c := range []struct{ want, order, date, cvx, lot, eligibility string }{
-			{"", "A1", "20260301", "03", "X123", "V02"},
-			{"none-left", "A2", "20260115", "03", "X123", "V02"},
-			{"unknown-lot", "A3", "20250901", "03", "Q0", "V02"},
-			{"other-vaccine", "A4", "20250701", "03", "P1", "V02"},
-			{"funding", "A5", "20250501", "21", "P1", "V01"},
-			{"no-lot", "A6", "20250301", "21", "", "V02"},
-		} {
-			w.send(w.lakeside, w.vxu(i, with([]string{pidAda}, given(c.order, c.date, c.cvx, c.lot, c.eligibility))...))
-			all, err := w.exchange.Undeducted(w.ctx, admin, "lakeside")
-			w.must(err)
-			if c.want == "" {
-				if len(all) != 0 {
-					t.Errorf("%+v", all)
-				}
-				continue
-			}
-			if len(all) != i || all[i-1].Code != c.want {
-				t.Errorf("%s: %+v", c.want, all)
-			}
-			// The reason is kept when the message's text is not, and so holds no value of it.
-			messages, err := w.exchange.Messages(w.ctx, admin, exchange.Filter{Limit: 1})
-			w.must(err)
-			told := slices.DeleteFunc(messages[0].Findings, func(f exchange.Finding) bool { return f.Rule != "not-deducted" })
-			if len(told) != 1 || !strings.HasSuffix(told[0].Text, all[i-1].Reason) || c.lot != "" && strings.Contains(told[0].Text, c.lot) {
-				t.Errorf("%s: %+v", c.want, told)
-			}
-		}
-		all, err := w.exchange.Undeducted(w.ctx, admin, "lakeside")
-		w.must(err)
-		nurse := admin
-		nurse.Role, nurse.Site = "nurse", "lakeside"
-		// Once the books are right it is taken off.
-		if why, err := w.exchange.Deduct(w.ctx, nurse, all[0].Dose); err != nil || why == "" {
-			t.Fatal(why, err)
-		}
-		w.must(w.stock.SetDoses(w.ctx, system, lot, 4, "found in the door"))
-		if why, err := w.exchange.Deduct(w.ctx, nurse, all[0].Dose); err != nil || why != "" || w.onHand(lot) != 3 {
-			t.Fatal(why, err, w.onHand(lot))
-		}
-		w.must(w.exchange.Settle(w.ctx, nurse, all[1].Dose, "the lot was returned in December"))
-		if left, err := w.exchange.Undeducted(w.ctx, nurse, "lakeside"); err != nil || len(left) != len(all)-2 {
-			t.Error(left, err)
-		}
-		// Another site locks the record: what is left on the list can be done by the state alone.
-		north := strings.Replace(pidAda, "4711^^^MYEHR^MR", "N7^^^OTHER^MR", 1)
-		w.ack(w.north, "AA", w.vxu(20, north))
-		w.ack(w.north, "AA", w.vxu(21, north, strings.Replace(pd1Ada, "|N|", "|Y|", 1)))
-		if _, err := w.exchange.Deduct(w.ctx, nurse, all[2].Dose); !patient.IsLocked(err) {
-			t.Errorf("deducted: %v", err)
-		}
-		if err := w.exchange.Settle(w.ctx, nurse, all[2].Dose, "somebody knows the number"); !patient.IsLocked(err) {
-			t.Errorf("settled: %v", err)
-		}
-		entries, err := w.st.Entries(w.ctx, audit.Query{Patient: w.ada().ID, Limit: 100})
-		w.must(err)
-		if n := len(slices.DeleteFunc(entries, func(e audit.Entry) bool { return e.What != "undeducted.refused" })); n != 2 {
-			t.Errorf("%d refusals in the trail", n)
-		}
-		w.must(w.exchange.Settle(w.ctx, admin, all[2].Dose, "the state knows why"))
 	})
 }
 

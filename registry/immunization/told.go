@@ -339,9 +339,16 @@ func (s *Service) DrawTold(ctx context.Context, tx Tx, by auth.Principal, id str
 	if err != nil {
 		return false, err
 	}
-	g, err := s.open(ctx, tx, by, was.Patient, auth.RecordDoses)
+	if err := by.Require(auth.RecordDoses, was.Site); err != nil {
+		return false, err
+	}
+	g, err := tx.PatientGate(ctx, was.Patient, by.ID, s.clock.Now())
 	if err != nil {
-		return false, unwrapped(err)
+		return false, err
+	}
+	g.Granted = true // the practice gave the dose: by need not have searched for the patient
+	if err := g.Require(by, auth.RecordDoses); err != nil {
+		return false, err
 	}
 	if err := tx.LockPatient(ctx, g.Head); err != nil {
 		return false, err

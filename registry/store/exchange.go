@@ -375,39 +375,6 @@ func (t *tx) PutMessageWord(ctx context.Context, patient string, w exchange.Word
 		ON CONFLICT (patient, topic) DO UPDATE SET sent = excluded.sent`, patient, w.Topic, database.Millis(w.Sent))
 }
 
-const undeductedColumns = `dose, patient, site, account, message, at, code, reason, settled_at, settled_by, settled_why`
-
-func undeducted(s scanner) (u exchange.Undeducted, err error) {
-	var at int64
-	var settled sql.NullInt64
-	err = s.Scan(&u.Dose, &u.Patient, &u.Site, &u.Account, &u.Message, &at, &u.Code, &u.Reason, &settled, &u.By, &u.Why)
-	u.At, u.Settled = database.Time(at), database.NullTime(settled)
-	return u, err
-}
-
-func (r rows) Undeducted(ctx context.Context, site coldkeep.SiteID, limit int) ([]exchange.Undeducted, error) {
-	if site == "" {
-		return list(ctx, r.q, undeducted, `SELECT `+undeductedColumns+` FROM exchange_undeducted WHERE settled_at IS NULL ORDER BY at, dose LIMIT $1`, limit)
-	}
-	return list(ctx, r.q, undeducted, `SELECT `+undeductedColumns+` FROM exchange_undeducted WHERE settled_at IS NULL AND site = $1 ORDER BY at, dose LIMIT $2`, string(site), limit)
-}
-
-func (r rows) UndeductedDose(ctx context.Context, dose string) (exchange.Undeducted, error) {
-	return one(ctx, r.q, undeducted, "There is no such dose on the list.", `SELECT `+undeductedColumns+` FROM exchange_undeducted WHERE dose = $1`, dose)
-}
-
-func (t *tx) PutUndeducted(ctx context.Context, u exchange.Undeducted) error {
-	return exec(ctx, t.q, gone, `INSERT INTO exchange_undeducted (`+undeductedColumns+`) VALUES (`+marks(11)+`)
-		ON CONFLICT (dose) DO UPDATE SET account = excluded.account, message = excluded.message, at = excluded.at, code = excluded.code, reason = excluded.reason,
-			settled_at = excluded.settled_at, settled_by = excluded.settled_by, settled_why = excluded.settled_why`,
-		u.Dose, u.Patient, string(u.Site), u.Account, u.Message, database.Millis(u.At), u.Code, u.Reason, database.NullMillis(u.Settled), u.By, u.Why)
-}
-
-func (t *tx) SettleUndeducted(ctx context.Context, dose, by, why string, at time.Time) error {
-	return exec(ctx, t.q, coldkeep.Errorf(coldkeep.ECONFLICT, "Somebody has settled this dose meanwhile."),
-		`UPDATE exchange_undeducted SET settled_at = $2, settled_by = $3, settled_why = $4 WHERE dose = $1 AND settled_at IS NULL`, dose, database.Millis(at), by, why)
-}
-
 // TakeTurn makes other transactions with the key wait: on PostgreSQL by the row, on SQLite they
 // wait in any case.
 func (t *tx) TakeTurn(ctx context.Context, key string) error {

@@ -115,11 +115,10 @@ func (s *server) exchangeMonitor(c *gin.Context) {
 	}
 	p.Senders = senders
 	if d, err := coldkeep.ParseDate(c.Query("day")); err == nil {
-		site, loc := coldkeep.Site{}, time.UTC
+		loc := time.UTC
 		if who.Site != "" {
 			if all, err := s.Auth.Sites(ctx, who); err == nil && len(all) > 0 {
-				site = all[0]
-				loc = zone(site)
+				loc = zone(all[0])
 			}
 		}
 		f.From, f.To, p.Day = d.Midnight(loc), (d + 1).Midnight(loc), d.String()

@@ -47,6 +47,9 @@ type lotsPage struct {
 	Lots  []lotRow
 	Units []templog.Unit
 	Sites []coldkeep.Site
+	// Undeducted is how many doses were given and not taken off the stock, as far as the person
+	// keeps it.
+	Undeducted int
 }
 
 func (s *server) lots(c *gin.Context) {
@@ -118,6 +121,14 @@ func (s *server) lots(c *gin.Context) {
 	}
 	for _, l := range stock.Lots {
 		p.Lots = append(p.Lots, lotRow{LotView: l, At: at(l), Expired: zones[l.Site] != nil && l.Expired(now.In(zones[l.Site]))})
+	}
+	waiting, err := s.undeductedAt(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	for _, n := range waiting {
+		p.Undeducted += n
 	}
 	s.render(c, http.StatusOK, "lots", &page{Title: "Lots", Nav: "lots", Data: p})
 }

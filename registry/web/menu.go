@@ -42,7 +42,10 @@ var menuSections = []menuSection{
 	}},
 	{"Units", []menuTab{{"Units", "/units", "units", []auth.Permission{auth.View}, ""}}},
 	{"Alerts", []menuTab{{"Alerts", "/alerts", "alerts", []auth.Permission{auth.View}, ""}}},
-	{"Lots", []menuTab{{"Lots", "/lots", "lots", []auth.Permission{auth.View}, ""}}},
+	{"Lots", []menuTab{
+		{"Lots", "/lots", "lots", []auth.Permission{auth.View}, ""},
+		{"Not taken off", undeductedPath, "lots", []auth.Permission{auth.ManageStock}, ""},
+	}},
 	{"Devices", []menuTab{{"Devices", "/devices", "devices", []auth.Permission{auth.View}, ""}}},
 	{"Exchange", []menuTab{
 		{"Messages", "/exchange", "exchange", []auth.Permission{auth.ReadExchange}, ""},

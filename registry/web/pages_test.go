@@ -25,64 +25,69 @@ func TestPagesAreWellMade(t *testing.T) {
 	b := s.as("state-admin")
 	for _, path := range []string{"/units", "/units/lakeside-fridge", "/units/lakeside-fridge?range=30d&at=2026-01-31T08:15:00Z", "/lots", "/alerts", "/admin", "/admin/sites/lakeside", "/admin/sites/lakeside/units/lakeside-fridge", "/devices",
 		"/units/lakeside-fridge/excursions/x1", "/lots/" + s.lotID("LOT-LAKESIDE"), "/trail", "/nowhere", "/account", "/account/password", "/account/second-factor", "/admin/people", "/admin/interfaces", "/enrolments", "/policies", "/admin/policies/confidentiality", "/audit", "/audit/entries", "/apply", "/apply/status"} {
-		r := b.get(path)
-		csp := r.header.Get("Content-Security-Policy")
-		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
-			t.Errorf("%s: policy %q", path, csp)
+		wellMade(t, path, b.get(path))
+	}
+}
+
+// wellMade holds one page to it.
+func wellMade(t *testing.T, path string, r reply) {
+	t.Helper()
+	csp := r.header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+		t.Errorf("%s: policy %q", path, csp)
+	}
+	ids, labelled, h1 := map[string]bool{}, false, 0
+	for _, n := range nodes(t, r.body) {
+		if n.Type != html.ElementNode {
+			continue
 		}
-		ids, labelled, h1 := map[string]bool{}, false, 0
-		for _, n := range nodes(t, r.body) {
-			if n.Type != html.ElementNode {
-				continue
+		for _, a := range n.Attr {
+			if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+				t.Errorf("%s: <%s %s=%q>", path, n.Data, a.Key, a.Val)
 			}
-			for _, a := range n.Attr {
-				if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
-					t.Errorf("%s: <%s %s=%q>", path, n.Data, a.Key, a.Val)
-				}
-				if (a.Key == "src" || a.Key == "href" || a.Key == "action") && strings.Contains(a.Val, "//") {
-					t.Errorf("%s: leads away to %q", path, a.Val)
-				}
-				if a.Key == "id" {
-					if ids[a.Val] {
-						t.Errorf("%s: id %q twice", path, a.Val)
-					}
-					ids[a.Val] = true
-				}
+			if (a.Key == "src" || a.Key == "href" || a.Key == "action") && strings.Contains(a.Val, "//") {
+				t.Errorf("%s: leads away to %q", path, a.Val)
 			}
-			switch n.Data {
-			case "script":
-				if attr(n, "src") == "" {
-					t.Errorf("%s: script in the page", path)
+			if a.Key == "id" {
+				if ids[a.Val] {
+					t.Errorf("%s: id %q twice", path, a.Val)
 				}
-			case "style":
-				t.Errorf("%s: style in the page", path)
-			case "h1":
-				h1++
-			case "input", "select", "textarea":
-				labelled = attr(n, "type") == "hidden" || attr(n, "aria-label") != ""
-				for p := range n.Ancestors() {
-					labelled = labelled || p.Data == "label"
-				}
-				if !labelled {
-					t.Errorf("%s: <%s name=%q> without a label", path, n.Data, attr(n, "name"))
-				}
-			case "table":
-				if c := n.FirstChild.NextSibling; c == nil || c.Data != "caption" {
-					t.Errorf("%s: table without a caption", path)
-				}
-			case "th":
-				if attr(n, "scope") == "" {
-					t.Errorf("%s: th without a scope", path)
-				}
-			case "main":
-				if !ids["main"] {
-					t.Errorf("%s: the skip link leads nowhere", path)
-				}
+				ids[a.Val] = true
 			}
 		}
-		if h1 != 1 {
-			t.Errorf("%s: %d main headings", path, h1)
+		switch n.Data {
+		case "script":
+			if attr(n, "src") == "" {
+				t.Errorf("%s: script in the page", path)
+			}
+		case "style":
+			t.Errorf("%s: style in the page", path)
+		case "h1":
+			h1++
+		case "input", "select", "textarea":
+			labelled = attr(n, "type") == "hidden" || attr(n, "aria-label") != ""
+			for p := range n.Ancestors() {
+				labelled = labelled || p.Data == "label"
+			}
+			if !labelled {
+				t.Errorf("%s: <%s name=%q> without a label", path, n.Data, attr(n, "name"))
+			}
+		case "table":
+			if c := n.FirstChild.NextSibling; c == nil || c.Data != "caption" {
+				t.Errorf("%s: table without a caption", path)
+			}
+		case "th":
+			if attr(n, "scope") == "" {
+				t.Errorf("%s: th without a scope", path)
+			}
+		case "main":
+			if !ids["main"] {
+				t.Errorf("%s: the skip link leads nowhere", path)
+			}
 		}
+	}
+	if h1 != 1 {
+		t.Errorf("%s: %d main headings", path, h1)
 	}
 }
 

@@ -20,6 +20,8 @@ type siteUnits struct {
 	Units    []templog.Unit
 	Resting  []templog.Unit // out of service
 	Expiring []probeCertificate
+	// Undeducted is how many doses were given and not taken off the stock, for who keeps it there.
+	Undeducted int
 }
 
 func (s *server) units(c *gin.Context) {
@@ -34,9 +36,16 @@ func (s *server) units(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	var waiting map[coldkeep.SiteID]int
+	if who.Site != "" { // the programme's people keep no stock of their own
+		if waiting, err = s.undeductedAt(c); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
 	groups := make([]siteUnits, len(sites))
 	for i, site := range sites {
-		groups[i].Site = site
+		groups[i].Site, groups[i].Undeducted = site, waiting[site.ID]
 		for _, u := range units {
 			switch {
 			case u.Site != site.ID:

@@ -225,6 +225,7 @@ func (s *server) engine() *gin.Engine {
 	in.POST("/alerts/:id/acknowledge", s.acknowledge)
 	in.GET("/lots", s.lots)
 	in.POST("/lots", s.receiveLot)
+	s.undeductedRoutes(in)
 	in.GET("/lots/:id", s.lot)
 	in.POST("/lots/:id/budget", s.setBudget)
 	in.POST("/lots/:id/move", s.moveLot)

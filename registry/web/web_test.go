@@ -24,7 +24,9 @@ import (
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/coverage"
 	"github.com/coldkeep/coldkeep/registry/enrolment"
+	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/forms"
+	"github.com/coldkeep/coldkeep/registry/hl7"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/onboarding"
@@ -145,7 +147,8 @@ func serve(t *testing.T) *site {
 		Quality:   quality.New(st.Quality(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Coverage:  coverage.New(st.Coverage(), inForce, coldkeep.RealClock{}),
 		Enrolment: enrolment.New(st.Enrolment(), people, coldkeep.RealClock{}), Review: review.New(st, coldkeep.RealClock{}), Trail: st, Sessions: st.Sessions(),
-		Forms: forms.New(st.Forms(), s.doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}),
+		Exchange: exchange.New(st.Exchange(), hl7.New(s.people, s.doses, coldkeep.RealClock{}, hl7.DefaultIdentity), coldkeep.RealClock{}, nil),
+		Forms:    forms.New(st.Forms(), s.doses, coldkeep.RealClock{}, ""), VIS: vis.New(st.VIS(), vaccine.Builtin(), coldkeep.RealClock{}),
 		Readings: s.fake, Inbox: s.fake, Live: s.fake, Clock: coldkeep.RealClock{}, Log: slog.New(slog.DiscardHandler)}
 	s.doses.CheckStatements(s.cfg.VIS)
 	s.again()
