@@ -3,8 +3,11 @@ package hl7
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
@@ -175,24 +178,60 @@ func span(o *guide.Order, x *guide.Observation) (from, until coldkeep.Date) {
 	return from, until
 }
 
-// tellFacts puts what an order says of the person on the record.
-func (m *Messages) tellFacts(ctx context.Context, tx exchange.Tx, by auth.Principal, id string, o *guide.Order) ([]guide.Finding, error) {
+// tellFacts puts what an order says of the person on the record. Of two messages about one
+// fact the word of the one that was made later counts.
+func (m *Messages) tellFacts(ctx context.Context, tx exchange.Tx, by auth.Principal, sent time.Time, id string, o *guide.Order) ([]guide.Finding, error) {
 	facts, found := m.facts(o)
+	if len(facts) == 0 {
+		return found, nil
+	}
+	words, err := tx.MessageWords(ctx, id)
+	if err != nil {
+		return found, err
+	}
+	last := map[string]time.Time{}
+	for _, w := range words {
+		last[w.Topic] = w.Sent
+	}
 	for _, f := range facts {
 		f.Patient = id
-		if _, err := m.doses.FactTold(ctx, tx, by, f.Fact); err != nil {
+		topic := factTopic(&f.Fact)
+		at, heard := last[topic]
+		if heard && sent.Before(at) {
+			continue
+		}
+		kept, err := m.doses.FactTold(ctx, tx, by, f.Fact, heard)
+		if err != nil {
 			wrong, ok := refusal(err, f.at.At)
 			if !ok {
 				return found, err
 			}
 			found = append(found, wrong)
+			continue
+		}
+		if kept {
+			if last[topic] = sent; sent.IsZero() {
+				continue
+			}
+			if err := tx.PutMessageWord(ctx, id, exchange.Word{Topic: topic, Sent: sent}); err != nil {
+				return found, err
+			}
 		}
 	}
 	return found, nil
 }
 
+// factTopic names a fact among the topics of a person; one in words by their sum.
+func factTopic(f *immunization.Fact) string {
+	if f.Code != "" {
+		return "fact " + string(f.Kind) + " " + f.Code
+	}
+	sum := sha256.Sum256([]byte(f.Title))
+	return "fact " + string(f.Kind) + " " + hex.EncodeToString(sum[:8])
+}
+
 // tellReactions records what a dose was followed by.
-func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Principal, d *immunization.Dose, o *guide.Order) ([]guide.Finding, error) {
+func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Principal, sent time.Time, d *immunization.Dose, at *order, o *guide.Order) ([]guide.Finding, error) {
 	var found []guide.Finding
 	for i := range o.Observations {
 		x := &o.Observations[i]
@@ -211,6 +250,19 @@ func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Pr
 				return found, err
 			}
 			found = append(found, wrong)
+			continue
+		}
+		i := slices.IndexFunc(at.key.Reactions, func(s exchange.SaidReaction) bool { return s.Event == r.Event })
+		switch {
+		case i < 0:
+			at.key.Reactions = append(at.key.Reactions, exchange.SaidReaction{Sent: sent, Event: r.Event})
+		case at.key.Reactions[i].Sent.Before(sent):
+			at.key.Reactions[i].Sent = sent
+		default:
+			continue
+		}
+		if err := tx.PutOrderNumber(ctx, at.key); err != nil {
+			return found, err
 		}
 	}
 	return found, nil

@@ -289,10 +289,11 @@ func (m *Messages) orders(ctx context.Context, r exchange.Reader, q *exchange.Re
 	}
 	out := map[string][]string{}
 	for _, id := range ids {
-		if o, ok := known[id]; ok {
-			out[id] = []string{o.Number, o.Authority}
-		} else {
-			out[id] = []string{id, m.us.Authority}
+		out[id] = []string{id, m.us.Authority}
+		for _, o := range known[id] {
+			if o.Authority != exchange.ByContent {
+				out[id] = []string{o.Number, o.Authority}
+			}
 		}
 	}
 	return out, nil
