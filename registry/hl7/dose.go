@@ -40,12 +40,19 @@ func (m *Messages) dose(o *guide.Order) immunization.ToldDose {
 	case guide.Given, guide.Partial:
 		d.Kind = immunization.Administered
 	case guide.Refused:
-		d.Kind, d.Refusal, d.Note = immunization.Refused, o.Refusal, o.RefusalWhy
+		d.Kind, d.Refusal = immunization.Refused, o.Refusal
+		if o.Refusal == "02" || !refusalWords[strings.ToLower(o.RefusalWhy)] { // the code's own words say no more
+			d.Note = o.RefusalWhy
+		}
 	case guide.Historical, guide.Nothing:
 		d.Kind, d.Source, d.Elsewhere = immunization.Historical, o.Source, authority(o.Facility)
+		d.DayUnknown = o.MonthOnly
 	}
 	return immunization.ToldDose{Dose: d, Partly: o.Completion == "PA"}
 }
+
+// refusalWords are the names of the codes of NIP002, as the guide and others write them.
+var refusalWords = map[string]bool{"parental decision": true, "parental refusal": true, "religious exemption": true, "religious objection": true, "patient decision": true, "patient refusal": true}
 
 // editionOf reads the day of an edition from the 24 digits on a statement: the last six are
 // year, month and day.
@@ -162,6 +169,9 @@ func (m *Messages) tellDose(ctx context.Context, tx exchange.Tx, by auth.Princip
 		return done, nil, []guide.Finding{wrong}, nil
 	}
 	done.Dose, done.Did = took.Dose.ID, took.Did
+	if done.Dose == "" {
+		return done, nil, nil, nil
+	}
 	var found []guide.Finding
 	if sent.Before(at.key.Sent) && took.Did == "same" {
 		done.Did, found = "late", late(o.At)

@@ -32,13 +32,8 @@ const (
 // are told in answers.
 const ourCodes = "99CDSI"
 
-// diseases are those of which immunity is told by the disease (SNOMED CT), with the word by
-// which the schedule's evidence of immunity names it. CDC's guide lists the codes in its
-// table of evidence of immunity.
-var diseases = map[string]string{
-	"38907003": "varicella", "14189004": "measles", "36989005": "mumps", "36653000": "rubella", "40468003": "hepatitis a", "66071002": "hepatitis b",
-	"4740000": "zoster", "398102009": "polio", "397430003": "diphtheria", "76902006": "tetanus", "27836007": "pertussis", "14168008": "rabies",
-}
+// ourPrecautions is that of the same codes where they are meant as precautions.
+const ourPrecautions = "99CDSIP"
 
 // fact is an observation that is true of the person, as it is to be kept.
 type fact struct {
@@ -84,13 +79,24 @@ func system(s string) string {
 	return strings.ToUpper(s)
 }
 
+// ours is the code of the schedule's own system among those of an observation.
+func ours(x *guide.Observation, in string) string {
+	switch in {
+	case strings.ToUpper(x.System):
+		return x.Value
+	case strings.ToUpper(x.AltSystem):
+		return x.AltValue
+	}
+	return ""
+}
+
 // coded gives the schedule's observations of a list that a coded value stands for; groups,
 // when there are some, narrow them.
 func (m *Messages) coded(list []forecast.CatalogueEntry, kind immunization.FactKind, x *guide.Observation, groups []string) []immunization.Fact {
 	var out []immunization.Fact
 	codes := m.doses.Coded(system(x.System), x.Value)
-	if system(x.System) == ourCodes {
-		codes = []string{x.Value}
+	if code := ours(x, ourCodes); code != "" {
+		codes, groups = []string{code}, nil // it says exactly which
 	}
 	for i := range list {
 		e := &list[i]
@@ -108,6 +114,9 @@ func (m *Messages) contraindications(c forecast.Catalogue, o *guide.Order, x *gu
 	if s := system(x.System); s == "HL70064" || x.Value == "" && x.Text == "" {
 		return nil // an eligibility code, as some send under this observation
 	}
+	if code := ours(x, ourPrecautions); code != "" {
+		return []immunization.Fact{{Kind: immunization.Precaution, Code: code}}
+	}
 	var groups []string
 	if o.Kind != guide.Nothing && o.CVX != "" {
 		groups = m.doses.GroupsOf(o.CVX)
@@ -119,10 +128,22 @@ func (m *Messages) contraindications(c forecast.Catalogue, o *guide.Order, x *gu
 	return []immunization.Fact{{Kind: immunization.Precaution, Title: first(cmp.Or(strings.TrimSpace(x.Text), x.Value+" "+x.System), 300)}}
 }
 
+// immuneTo is the word by which the schedule names the disease of an observation; "" for none.
+func immuneTo(x *guide.Observation) string {
+	if system(x.System) == "SNOMED" {
+		for _, d := range slices.Concat(diseases, titres) {
+			if d.code == x.Value {
+				return d.word
+			}
+		}
+	}
+	return ""
+}
+
 // immunity reads evidence of immunity, by the disease or by a titre.
 func (m *Messages) immunity(c forecast.Catalogue, x *guide.Observation) []immunization.Fact {
 	some := m.coded(c.Immunity, immunization.Immunity, x, nil)
-	if word := diseases[x.Value]; len(some) == 0 && word != "" && system(x.System) == "SNOMED" {
+	if word := immuneTo(x); len(some) == 0 && word != "" {
 		var of, better []immunization.Fact
 		for _, e := range c.Immunity {
 			title := strings.ToLower(e.Title)
@@ -159,7 +180,7 @@ func (m *Messages) immunity(c forecast.Catalogue, x *guide.Observation) []immuni
 func span(o *guide.Order, x *guide.Observation) (from, until coldkeep.Date) {
 	for i := range o.Observations {
 		d := &o.Observations[i]
-		if d.Group != x.Group || x.Code != loincContraindication {
+		if d.Group != x.Group || x.Code != loincContraindication && x.Code != loincIndication {
 			continue
 		}
 		switch d.Code {

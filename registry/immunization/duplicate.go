@@ -119,8 +119,10 @@ func better(a, b *Dose, v Vaccines) int {
 		-cmp.Compare(rank(a), rank(b)),
 		-cmp.Compare(len(v.Groups(a.CVX)), len(v.Groups(b.CVX))), // a combination says more than a part of it
 		vague(a, v)-vague(b, v),
+		// Of one that says of its day that it is not known, and one that has that day, the second
+		// may be the first, repeated by a program that knows days only.
+		onlyMonth(b)-onlyMonth(a),
 		-cmp.Compare(fields(a), fields(b)),
-		onlyMonth(a)-onlyMonth(b),
 		bySource(a.Source, b.Source),
 		slices.Compare(said(a), said(b)),
 		slices.CompareFunc(a.VIS, b.VIS, func(a, b VIS) int {

@@ -111,6 +111,49 @@ func (d *Dose) copyText(name string, from *Dose) {
 	}
 }
 
+// Sharing is how a number stands for a dose.
+type Sharing int
+
+// The ways of sharing.
+const (
+	Unshared Sharing = iota
+	Shared           // another number stands for it as well
+	Alone            // another number does, and has told more than the dose
+)
+
+// find gives the place of the dose that is told of again by what it says, -1 for none. One
+// that another number stands for is it when the very same is said of both: a program that
+// gives a dose a new number in each message makes one dose. As soon as something else is said
+// under one number they are two (see updateTold), so it does not matter which came first.
+func (in *ToldDose) find(doses []Dose, d *Dose, site coldkeep.SiteID) (int, error) {
+	var at []int
+	var ids []string
+	for i := range doses {
+		if sameTold(&doses[i], d, site) {
+			at, ids = append(at, i), append(ids, doses[i].ID)
+		}
+	}
+	shared := map[string]Sharing{}
+	if in.Shared != nil && len(ids) > 0 {
+		var err error
+		if shared, err = in.Shared(ids); err != nil {
+			return -1, err
+		}
+	}
+	for _, i := range at {
+		switch shared[doses[i].ID] {
+		case Unshared:
+			return i, nil
+		case Shared:
+			if !in.Apart && doses[i].saysSame(d, in.Partly) {
+				return i, nil
+			}
+		case Alone:
+		}
+	}
+	return -1, nil
+}
+
 // saysSame reports whether a message says of a dose what the record says, and no less. What
 // the lot has said counts for nothing.
 func (d *Dose) saysSame(m *Dose, partly bool) bool {

@@ -40,7 +40,7 @@ type ToldDose struct {
 // Took is what became of it.
 type Took struct {
 	Dose  Dose
-	Did   string // "added", "updated" or "same"
+	Did   string // "added", "updated" or "same"; "same" without a dose when an exemption on file says it
 	Drawn bool   // one was taken off the stock by it
 	Left  []string
 	Heard Heard // with what this message has said
@@ -93,6 +93,20 @@ func (s *Service) TakeTold(ctx context.Context, tx Tx, by auth.Principal, in Tol
 		if was, err = in.find(of.doses, &d, by.Site); err != nil {
 			return out, err
 		}
+		// A dose of which a person has said that only the month is known does not get a day
+		// because a program repeats the first one, which stands for it where there are days only.
+		d.DayUnknown = d.DayUnknown || was >= 0 && of.doses[was].DayUnknown
+	}
+	if was < 0 && d.Kind == Refused {
+		exemptions, err := tx.Exemptions(ctx, g.Family)
+		if err != nil {
+			return out, err
+		}
+		groups := s.known().Groups(d.CVX)
+		if slices.ContainsFunc(exemptions, func(e Exemption) bool { return e.refuses(&d, groups) }) {
+			out.Did, out.Heard = "same", in.Heard
+			return out, nil // the exemption is on the record
+		}
 	}
 	if was < 0 {
 		return s.addTold(ctx, tx, by, g, of, in, d, out)
@@ -112,49 +126,6 @@ func unwrapped(err error) error {
 func sameTold(o, d *Dose, site coldkeep.SiteID) bool {
 	return o.Deleted == nil && o.EnteredSite == site && o.Kind == d.Kind && o.Date == d.Date && o.CVX == d.CVX &&
 		(o.Lot == d.Lot || o.Lot == "" || d.Lot == "") && (d.Kind != Historical || o.Source == d.Source || o.Source == "01" || d.Source == "01")
-}
-
-// Sharing is how a number stands for a dose.
-type Sharing int
-
-// The ways of sharing.
-const (
-	Unshared Sharing = iota
-	Shared           // another number stands for it as well
-	Alone            // another number does, and has told more than the dose
-)
-
-// find gives the place of the dose that is told of again by what it says, -1 for none. One
-// that another number stands for is it when the very same is said of both: a program that
-// gives a dose a new number in each message makes one dose. As soon as something else is said
-// under one number they are two (see updateTold), so it does not matter which came first.
-func (in *ToldDose) find(doses []Dose, d *Dose, site coldkeep.SiteID) (int, error) {
-	var at []int
-	var ids []string
-	for i := range doses {
-		if sameTold(&doses[i], d, site) {
-			at, ids = append(at, i), append(ids, doses[i].ID)
-		}
-	}
-	shared := map[string]Sharing{}
-	if in.Shared != nil && len(ids) > 0 {
-		var err error
-		if shared, err = in.Shared(ids); err != nil {
-			return -1, err
-		}
-	}
-	for _, i := range at {
-		switch shared[doses[i].ID] {
-		case Unshared:
-			return i, nil
-		case Shared:
-			if !in.Apart && doses[i].saysSame(d, in.Partly) {
-				return i, nil
-			}
-		case Alone:
-		}
-	}
-	return -1, nil
 }
 
 // checkTold looks at a dose by itself and leaves out what is optional and wrong.

@@ -42,6 +42,13 @@ func (s *Service) FactTold(ctx context.Context, tx Tx, by auth.Principal, f Fact
 	if err != nil {
 		return false, err
 	}
+	exemptions, err := tx.Exemptions(ctx, g.Family)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(exemptions, func(e Exemption) bool { return e.says(&f) }) {
+		return false, nil
+	}
 	for _, o := range has {
 		switch {
 		case o.Kind != f.Kind || o.Code != f.Code || o.Title != f.Title || o.Ended != nil && o.Ended.Reason == toldAnew:
