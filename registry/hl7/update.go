@@ -43,7 +43,7 @@ func (m *Messages) update(ctx context.Context, tx exchange.Tx, by auth.Principal
 	p, ours, found := m.person(r, &u.Patient)
 	out.found = append(out.found, found...)
 	sent := moment(r)
-	in := patient.Told{Patient: p, Ours: ours, Weigh: func(id string, changed time.Time) (func(patient.Topic) patient.Weight, error) {
+	in := patient.Told{Patient: p, Ours: ours, Test: r.Test, Weigh: func(id string, changed time.Time) (func(patient.Topic) patient.Weight, error) {
 		return weigh(ctx, tx, r.Site, id, sent, changed)
 	}}
 	who, err := m.people.TakeTold(ctx, tx, by, in, func(g patient.Gate) (coldkeep.Date, error) { return immunization.FirstDay(ctx, tx, g) })

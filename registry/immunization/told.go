@@ -124,7 +124,7 @@ func unwrapped(err error) error {
 
 // sameTold finds the dose that a message without a known order number tells of again.
 func sameTold(o, d *Dose, site coldkeep.SiteID) bool {
-	return o.Deleted == nil && o.EnteredSite == site && o.Kind == d.Kind && o.Date == d.Date && o.CVX == d.CVX &&
+	return o.Deleted == nil && o.EnteredSite == site && o.Kind == d.Kind && (d.Kind != Refused || o.Refusal == d.Refusal) && o.Date == d.Date && o.CVX == d.CVX &&
 		(o.Lot == d.Lot || o.Lot == "" || d.Lot == "") && (d.Kind != Historical || o.Source == d.Source || o.Source == "01" || d.Source == "01")
 }
 
