@@ -13,6 +13,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/audit"
 	"github.com/coldkeep/coldkeep/registry/auth"
+	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
 
@@ -172,7 +173,22 @@ type Order struct {
 	Dose      string // "" when it was deleted before it was heard of
 	Sent      time.Time
 	Deleted   bool
+	// Since is when the last message was made that took the dose back: what was said before
+	// then is void. Zero: none did.
+	Since     time.Time
+	Heard     immunization.Heard // what was said of the dose since, and when
+	Reactions []SaidReaction     // that were told with the dose since
 }
+
+// SaidReaction is a reaction that a message made at a time told of.
+type SaidReaction struct {
+	Sent  time.Time
+	Event string
+}
+
+// ByContent is the authority of the numbers that the registry gives to doses which come
+// without: what they say. Those of senders are in capitals.
+const ByContent = "by-content"
 
 // Word is the last that was said about a topic of a person.
 type Word struct {

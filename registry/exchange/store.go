@@ -52,8 +52,9 @@ type Reader interface {
 	// ExchangeUnreceived lists files that began to be received before a time and were not finished.
 	ExchangeUnreceived(ctx context.Context, before time.Time) ([]File, error)
 	OrderNumber(ctx context.Context, site coldkeep.SiteID, authority, number string) (Order, error)
-	// OrderNumbersOf finds the order numbers of a site that stand for doses, by dose.
-	OrderNumbersOf(ctx context.Context, site coldkeep.SiteID, doses []string) (map[string]Order, error)
+	// OrderNumbersOf finds the order numbers of a site that stand for doses, by dose; the one
+	// that was spoken of last comes last.
+	OrderNumbersOf(ctx context.Context, site coldkeep.SiteID, doses []string) (map[string][]Order, error)
 	// LotsNumbered lists the stock lines of a site with a lot number, whatever its case.
 	LotsNumbered(ctx context.Context, site coldkeep.SiteID, number string) ([]inventory.Lot, error)
 	MessageWords(ctx context.Context, patient string) ([]Word, error)

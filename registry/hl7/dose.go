@@ -2,6 +2,7 @@ package hl7
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,12 +40,19 @@ func (m *Messages) dose(o *guide.Order) immunization.ToldDose {
 	case guide.Given, guide.Partial:
 		d.Kind = immunization.Administered
 	case guide.Refused:
-		d.Kind, d.Refusal, d.Note = immunization.Refused, o.Refusal, o.RefusalWhy
+		d.Kind, d.Refusal = immunization.Refused, o.Refusal
+		if o.Refusal == "02" || !refusalWords[strings.ToLower(o.RefusalWhy)] { // the code's own words say no more
+			d.Note = o.RefusalWhy
+		}
 	case guide.Historical, guide.Nothing:
 		d.Kind, d.Source, d.Elsewhere = immunization.Historical, o.Source, authority(o.Facility)
+		d.DayUnknown = o.MonthOnly
 	}
 	return immunization.ToldDose{Dose: d, Partly: o.Completion == "PA"}
 }
+
+// refusalWords are the names of the codes of NIP002, as the guide and others write them.
+var refusalWords = map[string]bool{"parental decision": true, "parental refusal": true, "religious exemption": true, "religious objection": true, "patient decision": true, "patient refusal": true}
 
 // editionOf reads the day of an edition from the 24 digits on a statement: the last six are
 // year, month and day.
@@ -78,22 +86,28 @@ func words(p *guide.Person) string {
 type order struct {
 	*guide.Order
 	key   exchange.Order
-	keyed bool // it has a number by which it is known again
+	plain bool // it came without a number
 	known bool // the number has been heard of
 }
 
-// number finds what a site's order number stands for.
-func (m *Messages) number(ctx context.Context, tx exchange.Tx, r *exchange.Request, o *guide.Order) (order, error) {
+// number finds what a site's order number stands for. A dose that comes without one is known
+// by what it says: kind, day, vaccine, lot and, when it was refused, the reason.
+func (m *Messages) number(ctx context.Context, tx exchange.Tx, r *exchange.Request, id string, o *guide.Order) (order, error) {
 	out := order{Order: o}
 	if o.Filler.Value == "" || o.Filler.Value == "9999" {
-		return out, nil
+		out.plain = true
+		d := m.dose(o)
+		out.key = exchange.Order{Site: r.Site, Authority: exchange.ByContent, Number: strings.Join([]string{id, string(d.Kind), d.Date.String(), d.CVX, first(strings.ToUpper(d.Lot), 40) + d.Refusal}, " ")}
+	} else {
+		a := authority(o.Filler.Authority)
+		if a == "" {
+			a = r.Application
+		}
+		out.key = exchange.Order{Site: r.Site, Authority: strings.ToUpper(first(a, 200)), Number: first(o.Filler.Value, 200)}
 	}
-	a := authority(o.Filler.Authority)
-	if a == "" {
-		a = r.Application
+	if r.Test {
+		return out, nil // whose doses there are is not for a test to tell
 	}
-	out.keyed = true
-	out.key = exchange.Order{Site: r.Site, Authority: strings.ToUpper(first(a, 200)), Number: first(o.Filler.Value, 200)}
 	has, err := tx.OrderNumber(ctx, out.key.Site, out.key.Authority, out.key.Number)
 	if coldkeep.ErrorCode(err) == coldkeep.ENOTFOUND {
 		return out, nil
@@ -102,28 +116,33 @@ func (m *Messages) number(ctx context.Context, tx exchange.Tx, r *exchange.Reque
 	return out, err
 }
 
+// late is what is told of a message of which nothing counts, since one that was made later
+// has come already.
+func late(at er7.Location) []guide.Finding {
+	return []guide.Finding{{Severity: guide.Information, Location: at, Code: guide.Accepted, Rule: "late",
+		Text: "A message that was made later has spoken of this order already: this one changes nothing."}}
+}
+
 // tellDose does what an order asks about a dose. The dose is nil when none stands for it
-// afterwards.
-func (m *Messages) tellDose(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, id string, o *guide.Order) (exchange.DoseDone, *immunization.Dose, []guide.Finding, error) {
+// afterwards, or when what is said of it was taken back.
+func (m *Messages) tellDose(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, id string, at *order) (exchange.DoseDone, *immunization.Dose, []guide.Finding, error) {
+	o := at.Order
 	done := exchange.DoseDone{Order: first(o.Filler.Value, 60)}
-	at, err := m.number(ctx, tx, r, o)
-	if err != nil {
-		return done, nil, nil, err
-	}
 	sent := moment(r)
-	if at.known && sent.Before(at.key.Sent) {
+	if at.known && sent.Before(at.key.Since) {
 		done.Did = "late"
-		return done, nil, []guide.Finding{{Severity: guide.Information, Location: o.At, Code: guide.Accepted, Rule: "late",
-			Text: "A message that was made later has spoken of this order already: this one changes nothing."}}, nil
+		return done, nil, late(o.At), nil
 	}
 	if o.Action == guide.Delete {
 		return m.deleteDose(ctx, tx, by, r, id, at, done)
 	}
 	told := m.dose(o)
-	told.Patient = id
+	told.Patient, told.Sent, told.Heard = id, sent, at.key.Heard
 	if at.known {
 		told.Was = at.key.Dose
 	}
+	told.Apart = slices.ContainsFunc(o.Observations, func(x guide.Observation) bool { return x.Code == loincReaction })
+	told.Shared = func(doses []string) (map[string]immunization.Sharing, error) { return sharing(ctx, tx, &at.key, doses) }
 	var why *undeducted
 	asked := false
 	if o.Kind == guide.Given || o.Kind == guide.Partial {
@@ -153,15 +172,22 @@ func (m *Messages) tellDose(ctx context.Context, tx exchange.Tx, by auth.Princip
 		return done, nil, []guide.Finding{wrong}, nil
 	}
 	done.Dose, done.Did = took.Dose.ID, took.Did
+	if done.Dose == "" {
+		return done, nil, nil, nil
+	}
 	var found []guide.Finding
+	if sent.Before(at.key.Sent) && took.Did == "same" {
+		done.Did, found = "late", late(o.At)
+	}
 	for _, f := range took.Left {
 		found = append(found, guide.Finding{Severity: guide.Warning, Location: o.At, Code: guide.ApplicationError, AppCode: guide.InvalidValue, Rule: "left-out", Text: f + " is not one that is kept, and was left out."})
 	}
-	if at.keyed {
-		at.key.Dose, at.key.Sent, at.key.Deleted = took.Dose.ID, sent, false
-		if err := tx.PutOrderNumber(ctx, at.key); err != nil {
-			return done, nil, nil, err
-		}
+	at.key.Dose, at.key.Deleted, at.key.Heard = took.Dose.ID, false, took.Heard
+	if !sent.Before(at.key.Sent) {
+		at.key.Sent = sent
+	}
+	if err := tx.PutOrderNumber(ctx, at.key); err != nil {
+		return done, nil, nil, err
 	}
 	if asked {
 		more, err := m.listed(ctx, tx, by, r, o, &took, why, &done)
@@ -213,12 +239,37 @@ func (m *Messages) listed(ctx context.Context, tx exchange.Tx, by auth.Principal
 		Text: "The dose is on the record and was not taken off the stock: " + why.reason}}, err
 }
 
+// sharing says how the numbers of a site, other than one, stand for doses.
+func sharing(ctx context.Context, tx exchange.Tx, but *exchange.Order, doses []string) (map[string]immunization.Sharing, error) {
+	known, err := tx.OrderNumbersOf(ctx, but.Site, doses)
+	out := map[string]immunization.Sharing{}
+	for dose, orders := range known {
+		for i := range orders {
+			o := &orders[i]
+			if o.Authority == but.Authority && o.Number == but.Number {
+				continue
+			}
+			if out[dose] = immunization.Shared; len(o.Reactions) > 0 {
+				out[dose] = immunization.Alone
+				break
+			}
+		}
+	}
+	return out, err
+}
+
 // deleteDose takes back the dose that an order number stands for. One that has not been
-// heard of is remembered as deleted, so that a late message does not bring it back.
-func (m *Messages) deleteDose(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, id string, at order, done exchange.DoseDone) (exchange.DoseDone, *immunization.Dose, []guide.Finding, error) {
+// heard of is remembered as deleted, so that a late message does not bring it back; and of a
+// dose that later messages have told of anew, what was said before is taken off.
+func (m *Messages) deleteDose(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, id string, at *order, done exchange.DoseDone) (exchange.DoseDone, *immunization.Dose, []guide.Finding, error) {
 	place := at.At
 	if at.OrderAt.Segment != "" {
 		place = er7.Location{Segment: "ORC", Seq: at.OrderAt.Seq, Field: 3}
+	}
+	sent := moment(r)
+	if at.known && sent.Before(at.key.Sent) {
+		done.Did = "late"
+		return done, nil, late(place), m.deleteLate(ctx, tx, by, id, at, sent)
 	}
 	dose := at.key.Dose
 	if dose == "" && !at.key.Deleted { // by what it says, when that is one dose of this site
@@ -233,7 +284,7 @@ func (m *Messages) deleteDose(ctx context.Context, tx exchange.Tx, by auth.Princ
 			if err != nil {
 				return done, nil, nil, err
 			}
-			if _, other := others[found]; !other || !at.keyed {
+			if _, other := others[found]; !other {
 				dose = found
 			}
 		}
@@ -243,7 +294,9 @@ func (m *Messages) deleteDose(ctx context.Context, tx exchange.Tx, by auth.Princ
 	if dose == "" || at.key.Deleted {
 		done.Did = "same"
 		warn = append(warn, guide.Finding{Severity: guide.Warning, Location: place, Code: guide.UnknownKey, Rule: "delete-unknown", Text: "No dose is kept under this order number: there was nothing to delete."})
-	} else {
+	} else if others, err := sharing(ctx, tx, &at.key, []string{dose}); err != nil {
+		return done, nil, nil, err
+	} else if len(others) == 0 { // what another number stands for as well was not only told by this one
 		err := m.doses.TakeBack(ctx, tx, by, id, dose)
 		if wrong, ok := refusal(err, place); err != nil && ok {
 			if coldkeep.ErrorCode(err) != coldkeep.ECONFLICT {
@@ -260,13 +313,33 @@ func (m *Messages) deleteDose(ctx context.Context, tx exchange.Tx, by auth.Princ
 			return done, nil, nil, e
 		}
 	}
-	if at.keyed {
-		at.key.Dose, at.key.Sent, at.key.Deleted = "", moment(r), true
-		if err := tx.PutOrderNumber(ctx, at.key); err != nil {
-			return done, nil, nil, err
+	at.key.Dose, at.key.Sent, at.key.Deleted = "", sent, true
+	at.key.Since, at.key.Heard, at.key.Reactions = sent, nil, nil
+	return done, nil, warn, tx.PutOrderNumber(ctx, at.key)
+}
+
+// deleteLate does what is left to do of a deletion when a message that was made later has
+// told of the dose already.
+func (m *Messages) deleteLate(ctx context.Context, tx exchange.Tx, by auth.Principal, id string, at *order, since time.Time) error {
+	at.key.Since = since
+	if at.key.Dose != "" {
+		var err error
+		told := immunization.ToldDose{Was: at.key.Dose, Heard: at.key.Heard, Shared: func(doses []string) (map[string]immunization.Sharing, error) { return sharing(ctx, tx, &at.key, doses) }}
+		told.Patient = id
+		if at.key.Dose, at.key.Heard, err = m.doses.ForgetTold(ctx, tx, by, told, since); err != nil {
+			return err
 		}
+		var left []exchange.SaidReaction
+		for _, x := range at.key.Reactions {
+			if !x.Sent.Before(since) {
+				left = append(left, x)
+			} else if err := m.doses.ForgetReaction(ctx, tx, by, id, at.key.Dose, x.Event); err != nil {
+				return err
+			}
+		}
+		at.key.Reactions = left
 	}
-	return done, nil, warn, nil
+	return tx.PutOrderNumber(ctx, at.key)
 }
 
 // moment is when a message was made, by which of two words about one thing the later is

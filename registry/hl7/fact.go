@@ -3,8 +3,11 @@ package hl7
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
@@ -29,13 +32,8 @@ const (
 // are told in answers.
 const ourCodes = "99CDSI"
 
-// diseases are those of which immunity is told by the disease (SNOMED CT), with the word by
-// which the schedule's evidence of immunity names it. CDC's guide lists the codes in its
-// table of evidence of immunity.
-var diseases = map[string]string{
-	"38907003": "varicella", "14189004": "measles", "36989005": "mumps", "36653000": "rubella", "40468003": "hepatitis a", "66071002": "hepatitis b",
-	"4740000": "zoster", "398102009": "polio", "397430003": "diphtheria", "76902006": "tetanus", "27836007": "pertussis", "14168008": "rabies",
-}
+// ourPrecautions is that of the same codes where they are meant as precautions.
+const ourPrecautions = "99CDSIP"
 
 // fact is an observation that is true of the person, as it is to be kept.
 type fact struct {
@@ -81,13 +79,24 @@ func system(s string) string {
 	return strings.ToUpper(s)
 }
 
+// ours is the code of the schedule's own system among those of an observation.
+func ours(x *guide.Observation, in string) string {
+	switch in {
+	case strings.ToUpper(x.System):
+		return x.Value
+	case strings.ToUpper(x.AltSystem):
+		return x.AltValue
+	}
+	return ""
+}
+
 // coded gives the schedule's observations of a list that a coded value stands for; groups,
 // when there are some, narrow them.
 func (m *Messages) coded(list []forecast.CatalogueEntry, kind immunization.FactKind, x *guide.Observation, groups []string) []immunization.Fact {
 	var out []immunization.Fact
 	codes := m.doses.Coded(system(x.System), x.Value)
-	if system(x.System) == ourCodes {
-		codes = []string{x.Value}
+	if code := ours(x, ourCodes); code != "" {
+		codes, groups = []string{code}, nil // it says exactly which
 	}
 	for i := range list {
 		e := &list[i]
@@ -105,6 +114,9 @@ func (m *Messages) contraindications(c forecast.Catalogue, o *guide.Order, x *gu
 	if s := system(x.System); s == "HL70064" || x.Value == "" && x.Text == "" {
 		return nil // an eligibility code, as some send under this observation
 	}
+	if code := ours(x, ourPrecautions); code != "" {
+		return []immunization.Fact{{Kind: immunization.Precaution, Code: code}}
+	}
 	var groups []string
 	if o.Kind != guide.Nothing && o.CVX != "" {
 		groups = m.doses.GroupsOf(o.CVX)
@@ -116,10 +128,22 @@ func (m *Messages) contraindications(c forecast.Catalogue, o *guide.Order, x *gu
 	return []immunization.Fact{{Kind: immunization.Precaution, Title: first(cmp.Or(strings.TrimSpace(x.Text), x.Value+" "+x.System), 300)}}
 }
 
+// immuneTo is the word by which the schedule names the disease of an observation; "" for none.
+func immuneTo(x *guide.Observation) string {
+	if system(x.System) == "SNOMED" {
+		for _, d := range slices.Concat(diseases, titres) {
+			if d.code == x.Value {
+				return d.word
+			}
+		}
+	}
+	return ""
+}
+
 // immunity reads evidence of immunity, by the disease or by a titre.
 func (m *Messages) immunity(c forecast.Catalogue, x *guide.Observation) []immunization.Fact {
 	some := m.coded(c.Immunity, immunization.Immunity, x, nil)
-	if word := diseases[x.Value]; len(some) == 0 && word != "" && system(x.System) == "SNOMED" {
+	if word := immuneTo(x); len(some) == 0 && word != "" {
 		var of, better []immunization.Fact
 		for _, e := range c.Immunity {
 			title := strings.ToLower(e.Title)
@@ -156,7 +180,7 @@ func (m *Messages) immunity(c forecast.Catalogue, x *guide.Observation) []immuni
 func span(o *guide.Order, x *guide.Observation) (from, until coldkeep.Date) {
 	for i := range o.Observations {
 		d := &o.Observations[i]
-		if d.Group != x.Group || x.Code != loincContraindication {
+		if d.Group != x.Group || x.Code != loincContraindication && x.Code != loincIndication {
 			continue
 		}
 		switch d.Code {
@@ -175,24 +199,60 @@ func span(o *guide.Order, x *guide.Observation) (from, until coldkeep.Date) {
 	return from, until
 }
 
-// tellFacts puts what an order says of the person on the record.
-func (m *Messages) tellFacts(ctx context.Context, tx exchange.Tx, by auth.Principal, id string, o *guide.Order) ([]guide.Finding, error) {
+// tellFacts puts what an order says of the person on the record. Of two messages about one
+// fact the word of the one that was made later counts.
+func (m *Messages) tellFacts(ctx context.Context, tx exchange.Tx, by auth.Principal, sent time.Time, id string, o *guide.Order) ([]guide.Finding, error) {
 	facts, found := m.facts(o)
+	if len(facts) == 0 {
+		return found, nil
+	}
+	words, err := tx.MessageWords(ctx, id)
+	if err != nil {
+		return found, err
+	}
+	last := map[string]time.Time{}
+	for _, w := range words {
+		last[w.Topic] = w.Sent
+	}
 	for _, f := range facts {
 		f.Patient = id
-		if _, err := m.doses.FactTold(ctx, tx, by, f.Fact); err != nil {
+		topic := factTopic(&f.Fact)
+		at, heard := last[topic]
+		if heard && sent.Before(at) {
+			continue
+		}
+		kept, err := m.doses.FactTold(ctx, tx, by, f.Fact, heard)
+		if err != nil {
 			wrong, ok := refusal(err, f.at.At)
 			if !ok {
 				return found, err
 			}
 			found = append(found, wrong)
+			continue
+		}
+		if kept {
+			if last[topic] = sent; sent.IsZero() {
+				continue
+			}
+			if err := tx.PutMessageWord(ctx, id, exchange.Word{Topic: topic, Sent: sent}); err != nil {
+				return found, err
+			}
 		}
 	}
 	return found, nil
 }
 
+// factTopic names a fact among the topics of a person; one in words by their sum.
+func factTopic(f *immunization.Fact) string {
+	if f.Code != "" {
+		return "fact " + string(f.Kind) + " " + f.Code
+	}
+	sum := sha256.Sum256([]byte(f.Title))
+	return "fact " + string(f.Kind) + " " + hex.EncodeToString(sum[:8])
+}
+
 // tellReactions records what a dose was followed by.
-func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Principal, d *immunization.Dose, o *guide.Order) ([]guide.Finding, error) {
+func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Principal, sent time.Time, d *immunization.Dose, at *order, o *guide.Order) ([]guide.Finding, error) {
 	var found []guide.Finding
 	for i := range o.Observations {
 		x := &o.Observations[i]
@@ -211,6 +271,19 @@ func (m *Messages) tellReactions(ctx context.Context, tx exchange.Tx, by auth.Pr
 				return found, err
 			}
 			found = append(found, wrong)
+			continue
+		}
+		i := slices.IndexFunc(at.key.Reactions, func(s exchange.SaidReaction) bool { return s.Event == r.Event })
+		switch {
+		case i < 0:
+			at.key.Reactions = append(at.key.Reactions, exchange.SaidReaction{Sent: sent, Event: r.Event})
+		case at.key.Reactions[i].Sent.Before(sent):
+			at.key.Reactions[i].Sent = sent
+		default:
+			continue
+		}
+		if err := tx.PutOrderNumber(ctx, at.key); err != nil {
+			return found, err
 		}
 	}
 	return found, nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -68,11 +69,30 @@ func sayings(t *rapid.T) []saying {
 		for _, k := range rapid.SliceOfNDistinct(rapid.IntRange(1, 4), 0, 3, rapid.ID[int]).Draw(t, "orders") {
 			day := fmt.Sprintf("202%d0%d%d5", 3+k%3, k, rapid.IntRange(0, 2).Draw(t, "day"))
 			action := pick("action", "A", "U", "A", "D")
-			order := told(fmt.Sprint("K", k), day, pick("cvx", "20", "107"), pick("source", "01", "02"))
-			if by == 0 && k <= 2 {
-				order = given(fmt.Sprint("K", k), day, "03", pick("lot", "X123", "Y9", "Z0"), pick("eligibility", "V02", "V04"))
+			// Of doses from elsewhere two may share a number, or come without. Which of two that
+			// were given on one day is the one that left the stock is for who comes first.
+			here := by == 0 && k <= 2
+			number := fmt.Sprint("K", k)
+			if !here && pick("number", "own", "own", "shared") == "shared" {
+				number = "K9"
+			}
+			order := told(number, day, pick("cvx", "20", "107"), pick("source", "01", "02"))
+			if here {
+				order = given(number, day, "03", pick("lot", "X123", "Y9", "Z0", ""), pick("eligibility", "V02", "V04"))
+				if pick("whole", "y", "n") == "n" { // who sends may leave things out
+					order = []string{order[0], order[1], order[3]}
+				}
 			}
 			order[1] = strings.TrimSuffix(order[1], "A") + action
+			if !here && action != "D" && pick("plain", "n", "n", "n", "y") == "y" {
+				order[0] = "ORC|RE||9999^MYEHR"
+			}
+			if x := pick("reaction", "", "", "Fever"); x != "" {
+				order = append(order, `OBX|8|CE|31044-1^Reaction^LN|8|^`+x+`^L||||||F`)
+			}
+			if from := pick("fact", "", "", "20240105", "20240106"); from != "" {
+				order = append(order, `OBX|9|CE|59784-9^Immunity^LN|9|38907003^Varicella^SCT||||||F|||`+from)
+			}
 			lines = append(lines, order...)
 		}
 		out = append(out, saying{by, strings.Replace((&world{}).vxu(at, lines...), "|M1|", fmt.Sprintf("|S%d|", i), 1)})
@@ -95,7 +115,7 @@ func newChild(n int) child {
 }
 
 // tell sends one message until it is acknowledged: who gets no answer sends again.
-func (w *world) tell(t *rapid.T, s *exchange.Service, m saying) {
+func (w *world) tell(t rapid.TB, s *exchange.Service, m saying) {
 	by := []auth.Principal{w.lakeside, w.north}[m.by]
 	for range 50 {
 		answer, err := s.Submit(w.ctx, by, exchange.Submission{Door: exchange.HTTP, Text: []byte(m.text)})
@@ -113,7 +133,7 @@ func (w *world) tell(t *rapid.T, s *exchange.Service, m saying) {
 }
 
 // holds is what a record says now, without when and in which order it was heard.
-func (w *world) holds(t *rapid.T, c child) string {
+func (w *world) holds(t rapid.TB, c child) string {
 	all := w.find("Okafor", c.words.Replace("^Ada^")[1:6], c.birth)
 	if len(all) != 1 {
 		t.Fatalf("%d records of one child", len(all))
@@ -155,16 +175,28 @@ func (w *world) holds(t *rapid.T, c child) string {
 		multiple = fmt.Sprint(*p.Multiple, p.BirthOrder)
 	}
 	line("facts", p.Birth, p.Sex, races, p.Ethnicity, p.Mother, p.Publicity, multiple)
-	drawn := map[string]int{}
-	for _, d := range w.view(p.ID).Doses {
+	drawn, said := map[string]int{}, map[string]string{}
+	v := w.view(p.ID)
+	for _, f := range v.Facts {
+		if f.Ended == nil {
+			line("fact", f.Kind, f.Code, f.Title, f.From, f.Until, f.Basis)
+		}
+	}
+	for _, d := range v.Doses {
 		if d.Deleted == nil {
-			line("dose", d.Kind, d.Date, d.CVX, d.Lot, d.Source, d.Eligibility, d.Site, d.EnteredSite)
-			if d.Counts() { // which of two reports that say the same stands for both is the first one's
-				line("counted", d.Date)
+			said[d.ID] = fmt.Sprintln(d.Kind, d.Date, d.CVX, d.MVX, d.NDC, d.Lot, d.Expires, d.BodySite, d.Route, d.Amount, d.Source, d.Eligibility, d.Funding, d.VIS, d.GivenBy, d.OrderedBy, d.Site, d.EnteredSite)
+			line("dose", said[d.ID])
+			if d.Counts() {
+				line("counted", d.Kind, d.Date, d.CVX, d.Lot, d.Source, d.Eligibility, d.Site, d.EnteredSite)
 			}
 			if d.StockID != "" {
 				drawn[d.StockID]++
 			}
+		}
+	}
+	for _, r := range v.Reactions {
+		if of := said[r.Doses[0]]; r.Ended == nil && of != "" {
+			line("reaction", r.Event, of)
 		}
 	}
 	lots, err := w.st.Lots(w.ctx, "lakeside")
@@ -175,6 +207,7 @@ func (w *world) holds(t *rapid.T, c child) string {
 		}
 	}
 	slices.Sort(lines)
+	lines = slices.Compact(lines) // two numbers under which the very same is said may be one dose or two
 	return strings.Join(lines, "\n")
 }
 
@@ -214,6 +247,9 @@ func TestAnyOrder(t *testing.T) {
 			for _, m := range shuffled {
 				w.tell(rt, flaky, m)
 			}
+			// Who looks for people is slowed down (120 searches in a few minutes).
+			plain.clock.add(10 * time.Second)
+			w.clock.add(10 * time.Second)
 			if a, b := plain.holds(rt, c), w.holds(rt, c); a != b {
 				for _, m := range shuffled {
 					rt.Log(m.by, strings.ReplaceAll(m.text, "\r", "\n"))

@@ -28,7 +28,7 @@ func (m *Messages) query(ctx context.Context, tx exchange.Tx, by auth.Principal,
 		return refuse(nothing(guide.AE, "AE"), allowed(err))
 	}
 	p, ours, _ := m.person(r, &q.Person)
-	got, err := m.people.AskTold(ctx, tx, by, patient.Asked{Patient: p, Ours: ours, Limit: q.Limit, Strict: q.Forecast})
+	got, err := m.people.AskTold(ctx, tx, by, patient.Asked{Patient: p, Ours: ours, Limit: q.Limit, Strict: q.Forecast, Test: r.Test})
 	switch coldkeep.ErrorCode(err) {
 	case "":
 	case coldkeep.EINVALID:
@@ -51,10 +51,19 @@ func (m *Messages) query(ctx context.Context, tx exchange.Tx, by auth.Principal,
 		return out, err
 	}
 	a.ack = res.Outcome
-	out.Commit, out.Outcome, out.Findings = true, exchange.Outcome(a.ack), findings(res.Findings)
-	out.Answer = m.respond(res, a, res.Findings)
+	all := res.Findings
+	if r.Test {
+		all = append(slices.Clone(all), testedQuery)
+	}
+	out.Commit, out.Outcome, out.Findings = true, exchange.Outcome(a.ack), findings(all)
+	out.Answer = m.respond(res, a, all)
 	return out, nil
 }
+
+// testedQuery is what comes with the answer to a query of a sender that is being tested, or
+// that says itself that it is a test (MSH-11): nobody has agreed yet that it may see people.
+var testedQuery = guide.Finding{Severity: guide.Information, Code: guide.Accepted, Rule: "tested",
+	Text: "This was a test: the query was looked at, and nobody was looked for. Queries are answered with people's records once the sender is in production."}
 
 // answer is what a query that was understood is answered with.
 func (m *Messages) answer(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, q *guide.Query, got patient.Answered, out *exchange.Result) (response, error) {

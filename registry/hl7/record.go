@@ -11,6 +11,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/exchange"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/hl7/er7"
+	"github.com/coldkeep/coldkeep/registry/hl7/guide"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
 )
@@ -171,11 +172,17 @@ func (w *writer) pd1(p *patient.Patient, site coldkeep.SiteID) {
 var routes = map[string][2]string{"IM": {"C28161", "Intramuscular"}, "SC": {"C38299", "Subcutaneous"}, "ID": {"C38238", "Intradermal"}, "NS": {"C38284", "Nasal"}, "PO": {"C38288", "Oral"},
 	"TD": {"C38676", "Percutaneous"}}
 
+// noNumber is ORC-3 of an order that stands for no dose.
+const noNumber = "9999"
+
 // vaccine writes a code with its name.
 func (w *writer) vaccine(cvx string) []string { return []string{cvx, w.m.codes.Name(cvx), "CVX"} }
 
 // dose writes ORC, RXA and RXR of a dose.
 func (w *writer) dose(d *immunization.Dose, order []string) {
+	if d.Kind == immunization.Refused {
+		order = []string{noNumber, w.m.us.Authority} // IZ-45
+	}
 	w.b.Segment("ORC").Set(1, "RE").Set(3, order...)
 	given := hl7date(d.Date)
 	r := w.b.Segment("RXA").Set(1, "0").Set(2, "1").Set(3, given).Set(4, given).Set(5, w.vaccine(d.CVX)...)
@@ -197,6 +204,9 @@ func (w *writer) dose(d *immunization.Dose, order []string) {
 		}
 	case immunization.Historical:
 		r.Set(9, d.Source, immunization.Text(immunization.Sources(), d.Source), "NIP001").Set(20, "CP")
+		if d.DayUnknown {
+			r.Add(9, "", guide.OnlyMonth)
+		}
 		if d.Elsewhere != "" {
 			r.Set(11, "", "", "", d.Elsewhere)
 		}
@@ -215,7 +225,7 @@ func (w *writer) dose(d *immunization.Dose, order []string) {
 			r.Set(17, d.MVX, maker.Name, "MVX")
 		}
 	}
-	if r.Set(21, "A"); d.Route != "" || d.BodySite != "" {
+	if r.Set(21, "A"); d.Kind != immunization.Refused && (d.Route != "" || d.BodySite != "") {
 		x := w.b.Segment("RXR")
 		if n := routes[d.Route]; n[0] != "" && !w.old {
 			x.Set(1, n[0], n[1], "NCIT")
@@ -289,10 +299,11 @@ func (m *Messages) orders(ctx context.Context, r exchange.Reader, q *exchange.Re
 	}
 	out := map[string][]string{}
 	for _, id := range ids {
-		if o, ok := known[id]; ok {
-			out[id] = []string{o.Number, o.Authority}
-		} else {
-			out[id] = []string{id, m.us.Authority}
+		out[id] = []string{id, m.us.Authority}
+		for _, o := range known[id] {
+			if o.Authority != exchange.ByContent {
+				out[id] = []string{o.Number, o.Authority}
+			}
 		}
 	}
 	return out, nil
@@ -315,49 +326,13 @@ func (w *writer) history(v *immunization.View, orders map[string][]string) {
 			}
 		}
 	}
-	var facts []immunization.Fact
-	for _, f := range v.Facts {
-		if f.Ended == nil {
-			facts = append(facts, f)
-		}
-	}
-	if len(facts) == 0 {
-		return
-	}
-	w.nothing(v.Today)
-	o := &observations{w: w}
-	for _, f := range facts {
-		o.group++
-		value := []string{f.Code, f.Title, ourCodes}
-		if f.Code == "" {
-			value = []string{"", f.Title, "L"}
-		}
-		switch f.Kind {
-		case immunization.Contraindication, immunization.Precaution:
-			o.add("CE", loincContraindication, "Vaccination contraindication", value...)
-			o.date(loincFrom, "Vaccination contraindication/precaution effective date", f.From)
-			o.date(loincUntil, "Vaccination temporary contraindication/precaution expiration date", f.Until)
-		case immunization.Immunity:
-			code, title := loincImmunity, "Disease with presumed immunity"
-			if strings.HasPrefix(f.Basis, "titre") {
-				code, title = loincSerology, "Disease with serological evidence of immunity"
-			}
-			l := o.add("CE", code, title, value...)
-			if f.From.Known() {
-				l.Set(14, hl7date(f.From))
-			}
-		case immunization.Condition:
-			l := o.add("CE", loincIndication, "Special indication for vaccination", value...)
-			if f.From.Known() {
-				l.Set(14, hl7date(f.From))
-			}
-		}
-	}
+	w.exemptions(v)
+	w.facts(v)
 }
 
 // nothing writes the order that carries what belongs to no dose.
 func (w *writer) nothing(on coldkeep.Date) {
-	w.b.Segment("ORC").Set(1, "RE").Set(3, "9999", w.m.us.Authority)
+	w.b.Segment("ORC").Set(1, "RE").Set(3, noNumber, w.m.us.Authority)
 	w.b.Segment("RXA").Set(1, "0").Set(2, "1").Set(3, hl7date(on)).Set(4, hl7date(on)).Set(5, "998", "No vaccine administered", "CVX").Set(6, "999").Set(20, "NA")
 }
 

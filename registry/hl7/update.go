@@ -43,7 +43,7 @@ func (m *Messages) update(ctx context.Context, tx exchange.Tx, by auth.Principal
 	p, ours, found := m.person(r, &u.Patient)
 	out.found = append(out.found, found...)
 	sent := moment(r)
-	in := patient.Told{Patient: p, Ours: ours, Weigh: func(id string, changed time.Time) (func(patient.Topic) patient.Weight, error) {
+	in := patient.Told{Patient: p, Ours: ours, Test: r.Test, Weigh: func(id string, changed time.Time) (func(patient.Topic) patient.Weight, error) {
 		return weigh(ctx, tx, r.Site, id, sent, changed)
 	}}
 	who, err := m.people.TakeTold(ctx, tx, by, in, func(g patient.Gate) (coldkeep.Date, error) { return immunization.FirstDay(ctx, tx, g) })
@@ -116,25 +116,33 @@ func weigh(ctx context.Context, tx exchange.Tx, site coldkeep.SiteID, id string,
 	}, err
 }
 
-// tell does one order.
+// tell does one order. What it says of the person, and not of the dose, counts also when
+// the dose has been spoken of later.
 func (m *Messages) tell(ctx context.Context, tx exchange.Tx, by auth.Principal, r *exchange.Request, id string, o *guide.Order, out *told) error {
 	var dose *immunization.Dose
+	var at order
 	if o.Kind != guide.Nothing {
-		done, d, found, err := m.tellDose(ctx, tx, by, r, id, o)
+		var err error
+		if at, err = m.number(ctx, tx, r, id, o); err != nil {
+			return err
+		}
+		done, d, found, err := m.tellDose(ctx, tx, by, r, id, &at)
 		if err != nil {
 			return err
 		}
 		out.Doses, out.found, dose = append(out.Doses, done), append(out.found, found...), d
-		if done.Did == "refused" || o.Action == guide.Delete || done.Did == "late" {
+		if done.Did == "refused" || o.Action == guide.Delete {
 			return nil
 		}
 	}
-	found, err := m.tellReactions(ctx, tx, by, dose, o)
-	out.found = append(out.found, found...)
-	if err != nil {
-		return err
+	if o.Kind == guide.Nothing || dose != nil {
+		found, err := m.tellReactions(ctx, tx, by, moment(r), dose, &at, o)
+		out.found = append(out.found, found...)
+		if err != nil {
+			return err
+		}
 	}
-	found, err = m.tellFacts(ctx, tx, by, id, o)
+	found, err := m.tellFacts(ctx, tx, by, moment(r), id, o)
 	out.found = append(out.found, found...)
 	return err
 }

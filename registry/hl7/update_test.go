@@ -1,6 +1,7 @@
 package hl7_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -191,3 +192,45 @@ func TestTested(t *testing.T) {
 		}
 	})
 }
+
+// A sender that is being tested learns nothing of anybody: the answers to its queries and the
+// findings about its updates are the same whether or not there is such a person.
+func TestTestedLearnsNothing(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, where string) {
+		w, empty := open(t, where), open(t, databasetest.SQLite(t))
+		w.furnish()
+		r := w.ada()
+		// What would be told of her: her record, her own number's, a locked one, a number of a
+		// dose of hers, and a birth date that is after a dose.
+		update := func(w *world) string {
+			return w.send(w.tested, w.vxu(30, with([]string{strings.Replace(pidAda, "20220309", "20230309", 1), strings.Replace(pd1Ada, "|N|", "|Y|", 1)}, told("D1", "20240115", "20", "01"))...))
+		}
+		for _, locked := range []bool{false, true} {
+			if locked {
+				w.ack(w.lakeside, "AA", w.vxu(40, pidAda, strings.Replace(pd1Ada, "|N|", "|Y|", 1)))
+			}
+			for _, profile := range []string{"Z34", "Z44"} {
+				for _, ask := range [][]string{strings.Split(qpdAda, "|"), {"4711^^^MYEHR^MR"}, {r.ID + "^^^COLDKEEP^SR"}, {"", "Okafor^Ada^^^^^L", "", "20220309", "F"}} {
+					answer := w.wants(w.tested, "Z33", "AA", "NF", w.query(profile, ask...))
+					if !strings.Contains(answer, "This was a test") || strings.Contains(answer, "PID|") {
+						t.Errorf("%s", answer)
+					}
+					if structure(answer) != nil {
+						t.Errorf("%s in %s", structure(answer), answer)
+					}
+				}
+			}
+			w.wants(w.tested, "Z33", "AE", "AE", w.query("Z34", "", "Okafor^Ada^^^^^L"))
+			w.wants(w.lakeside, "Z33", "AA", "NF", strings.Replace(w.query("Z34", strings.Split(qpdAda, "|")...), "|P|2.5.1", "|T|2.5.1", 1))
+			_, a, _ := strings.Cut(update(w), "\nMSA|")
+			_, b, _ := strings.Cut(update(empty), "\nMSA|")
+			if a == "" || control.ReplaceAllString(a, "") != control.ReplaceAllString(b, "") {
+				t.Errorf("of somebody who is there\n%s\nof nobody\n%s", a, b)
+			}
+		}
+		w.wants(w.lakeside, "Z32", "AA", "OK", w.query("Z34", strings.Split(qpdAda, "|")...))
+	})
+}
+
+// control is the control id of what is answered.
+var control = regexp.MustCompile(`M\d+`)

@@ -25,6 +25,7 @@ import (
 var (
 	noon   = time.Date(2026, 3, 2, 18, 0, 0, 0, time.UTC) // noon in Chicago
 	system = auth.System("Test")
+	nurse  = auth.Principal{ID: "n", Name: "Marcus", Role: auth.Nurse, Site: "lakeside"}
 	admin  = auth.Principal{ID: "s", Name: "Rosa", Role: auth.StateAdmin}
 )
 

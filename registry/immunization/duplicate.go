@@ -111,16 +111,49 @@ func contains(all, some []string) bool {
 }
 
 // better orders records of one dose: those that say more come first (MIROW's resolve
-// phase). It is a total order, so that the answer is the same for the same set.
+// phase). Of two that say as much, the order is by what they say, so that which of them
+// counts does not depend on which came first; when they say the very same it makes no
+// difference, and the ID makes the order total.
 func better(a, b *Dose, v Vaccines) int {
 	return cmp.Or(
 		-cmp.Compare(rank(a), rank(b)),
 		-cmp.Compare(len(v.Groups(a.CVX)), len(v.Groups(b.CVX))), // a combination says more than a part of it
 		vague(a, v)-vague(b, v),
+		// Of one that says of its day that it is not known, and one that has that day, the second
+		// may be the first, repeated by a program that knows days only.
+		onlyMonth(b)-onlyMonth(a),
 		-cmp.Compare(fields(a), fields(b)),
+		bySource(a.Source, b.Source),
+		slices.Compare(said(a), said(b)),
+		slices.CompareFunc(a.VIS, b.VIS, func(a, b VIS) int {
+			return cmp.Or(cmp.Compare(a.Document, b.Document), cmp.Compare(a.Edition, b.Edition), cmp.Compare(a.Given, b.Given))
+		}),
 		a.EnteredAt.Compare(b.EnteredAt),
 		cmp.Compare(a.ID, b.ID),
 	)
+}
+
+func onlyMonth(d *Dose) int {
+	if d.DayUnknown {
+		return 1
+	}
+	return 0
+}
+
+// bySource puts a source that is named before 01, which leaves it open.
+func bySource(a, b string) int {
+	if (a == "01") != (b == "01") {
+		if a == "01" {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Compare(a, b)
+}
+
+// said is what a record says of the dose, field by field.
+func said(d *Dose) []string {
+	return []string{d.Date.String(), d.CVX, d.MVX, d.NDC, d.Lot, d.Expires.String(), d.BodySite, d.Route, d.Amount, d.Eligibility, d.Funding, d.GivenBy, d.OrderedBy, string(d.Site), d.Elsewhere, d.NonViable, d.Note, string(d.EnteredSite), d.StockID}
 }
 
 func vague(d *Dose, v Vaccines) int {

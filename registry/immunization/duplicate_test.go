@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -92,7 +93,28 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		if again := immunization.Duplicates(rapid.Permutation(doses).Draw(t, "again"), some{}); !maps.Equal(first, again) {
 			t.Fatalf("%v and %v", first, again)
 		}
+		// IDs and times of entry tell the order of arrival: what counts is the same without them.
+		later := slices.Clone(doses)
+		perm := rapid.Permutation(doses).Draw(t, "arrival")
+		for i := range later {
+			later[i].ID, later[i].EnteredAt = perm[i].ID, perm[i].EnteredAt
+		}
+		if a, b := counted(doses, first), counted(later, immunization.Duplicates(later, some{})); !slices.Equal(a, b) {
+			t.Fatalf("%v count, and as they came otherwise %v", a, b)
+		}
 	})
+}
+
+// counted is what the doses say that stand for themselves.
+func counted(doses []immunization.Dose, of map[string]string) []string {
+	var out []string
+	for _, d := range doses {
+		if of[d.ID] == "" {
+			out = append(out, fmt.Sprint(d.Kind, d.Date, d.CVX, d.Source, d.Lot, d.Site, d.StockID))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Many who draw at once never take more than there is, and what is deleted comes back.

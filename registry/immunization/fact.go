@@ -171,6 +171,26 @@ func (s *Service) AddExemption(ctx context.Context, by auth.Principal, e Exempti
 	return e, err
 }
 
+// Words name a medical exemption where there are words only, such as in a message.
+func (e *Exemption) Words() string {
+	groups := "all vaccines"
+	if len(e.Groups) > 0 {
+		groups = strings.Join(e.Groups, ", ")
+	}
+	return "Medical exemption: " + groups
+}
+
+// says reports whether an exemption on file is what a message tells of: it comes back from
+// who was told of it. What a message tells is a refusal or a precaution; the exemption is the
+// document.
+func (e *Exemption) says(f *Fact) bool {
+	return e.Kind == Medical && e.Ended == nil && f.Kind == Precaution && f.Code == "" && f.Title == e.Words() && f.From == e.From
+}
+
+func (e *Exemption) refuses(d *Dose, groups []string) bool {
+	return e.Kind == Religious && e.Ended == nil && d.Kind == Refused && d.Refusal == "01" && d.Date == e.From && (len(e.Groups) == 0 || contains(e.Groups, groups))
+}
+
 // EndExemption ends an exemption. Errors as EndFact.
 func (s *Service) EndExemption(ctx context.Context, by auth.Principal, id, why string) error {
 	return s.end(ctx, by, why, "exemption.end", auth.RecordExemptions, func(tx Tx) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -23,6 +24,12 @@ type ToldDose struct {
 	Dose          // fields that are empty are not spoken of; Patient names the record
 	Was    string // the dose that its order number stands for; "" finds it by what it says
 	Partly bool
+	Sent   time.Time // when the message was made
+	Heard  Heard     // what was said of the dose under that number before
+	// Shared says of doses how other numbers stand for them; a dose that none stands for is
+	// not among them. Absent: none does.
+	Shared func(ids []string) (map[string]Sharing, error)
+	Apart  bool // more is told with the dose than a dose that others tell of has
 	// Stock chooses the lot of the site's stock that the dose comes from, once it is known
 	// what the record holds; "" that it is not taken off any. It is asked of a dose that the
 	// site gave and that has not been taken off a lot of that number yet. Absent: the stock
@@ -33,9 +40,10 @@ type ToldDose struct {
 // Took is what became of it.
 type Took struct {
 	Dose  Dose
-	Did   string // "added", "updated" or "same"
+	Did   string // "added", "updated" or "same"; "same" without a dose when an exemption on file says it
 	Drawn bool   // one was taken off the stock by it
 	Left  []string
+	Heard Heard // with what this message has said
 }
 
 // TakeTold records a dose that a message tells of, in the transaction of what else it says,
@@ -82,7 +90,23 @@ func (s *Service) TakeTold(ctx context.Context, tx Tx, by auth.Principal, in Tol
 		}
 	}
 	if in.Was == "" {
-		was = slices.IndexFunc(of.doses, func(o Dose) bool { return sameTold(&o, &d, by.Site) })
+		if was, err = in.find(of.doses, &d, by.Site); err != nil {
+			return out, err
+		}
+		// A dose of which a person has said that only the month is known does not get a day
+		// because a program repeats the first one, which stands for it where there are days only.
+		d.DayUnknown = d.DayUnknown || was >= 0 && of.doses[was].DayUnknown
+	}
+	if was < 0 && d.Kind == Refused {
+		exemptions, err := tx.Exemptions(ctx, g.Family)
+		if err != nil {
+			return out, err
+		}
+		groups := s.known().Groups(d.CVX)
+		if slices.ContainsFunc(exemptions, func(e Exemption) bool { return e.refuses(&d, groups) }) {
+			out.Did, out.Heard = "same", in.Heard
+			return out, nil // the exemption is on the record
+		}
 	}
 	if was < 0 {
 		return s.addTold(ctx, tx, by, g, of, in, d, out)
@@ -100,7 +124,7 @@ func unwrapped(err error) error {
 
 // sameTold finds the dose that a message without a known order number tells of again.
 func sameTold(o, d *Dose, site coldkeep.SiteID) bool {
-	return o.Deleted == nil && o.EnteredSite == site && o.Kind == d.Kind && o.Date == d.Date && o.CVX == d.CVX &&
+	return o.Deleted == nil && o.EnteredSite == site && o.Kind == d.Kind && (d.Kind != Refused || o.Refusal == d.Refusal) && o.Date == d.Date && o.CVX == d.CVX &&
 		(o.Lot == d.Lot || o.Lot == "" || d.Lot == "") && (d.Kind != Historical || o.Source == d.Source || o.Source == "01" || d.Source == "01")
 }
 
@@ -188,6 +212,20 @@ func (s *Service) addTold(ctx context.Context, tx Tx, by auth.Principal, g patie
 	if in.Partly {
 		d.NonViable = Partly
 	}
+	_, out.Heard = Dose{}.heard(&d, in.Sent, in.Heard)
+	return s.insertTold(ctx, tx, by, g, of, in, d, out)
+}
+
+// splitTold makes a dose of its own of what one of several numbers that stood for one dose
+// says now.
+func (s *Service) splitTold(ctx context.Context, tx Tx, by auth.Principal, g patient.Gate, of *family, in ToldDose, d Dose, out Took) (Took, error) {
+	d.ID, d.Revision, d.Patient = ulid.Make().String(), 1, g.Head
+	d.EnteredBy, d.EnteredSite, d.EnteredAt = by.Name, by.Site, s.clock.Now()
+	d.StockID, d.Unit, d.DuplicateOf = "", "", ""
+	return s.insertTold(ctx, tx, by, g, of, in, d, out)
+}
+
+func (s *Service) insertTold(ctx context.Context, tx Tx, by auth.Principal, g patient.Gate, of *family, in ToldDose, d Dose, out Took) (Took, error) {
 	if err := s.drawTold(ctx, tx, by, in, &d, of.doses, &out); err != nil {
 		return out, err
 	}
@@ -231,21 +269,44 @@ func (s *Service) updateTold(ctx context.Context, tx Tx, by auth.Principal, g pa
 	if was.Kind == Administered && by.Site != "" && by.Site != was.Site {
 		return out, coldkeep.Errorf(coldkeep.EFORBIDDEN, "This dose is from another practice's stock: only that practice can correct it.")
 	}
-	now := was.heard(&d)
-	if in.Partly {
-		now.NonViable = Partly
-	} else if now.NonViable == Partly {
-		now.NonViable = ""
+	now, heard := was.heard(&d, in.Sent, in.Heard)
+	if out.Heard = heard; !in.Sent.Before(in.Heard[saidDose]) {
+		if in.Partly {
+			now.NonViable = Partly
+		} else if now.NonViable == Partly {
+			now.NonViable = ""
+		}
 	}
-	moved := now.Kind != Administered || now.Lot != was.Lot || now.CVX != was.CVX || now.Date != was.Date
-	if was.StockID != "" && moved {
-		if now.Lot == was.Lot && now.Kind == Administered && overlap(s.known().Groups(now.CVX), s.known().Groups(was.CVX)) {
-			now.CVX, now.MVX = was.CVX, was.MVX // the lot's word on what it holds
+	apart, err := in.parts(&was, &now)
+	if err != nil {
+		return out, err
+	}
+	if apart {
+		return s.splitTold(ctx, tx, by, g, of, in, now, out)
+	}
+	return s.settleTold(ctx, tx, by, g, of, in, now, at, out)
+}
+
+// settleTold keeps a dose as messages have it now, with what that means for its lot.
+func (s *Service) settleTold(ctx context.Context, tx Tx, by auth.Principal, g patient.Gate, of *family, in ToldDose, now Dose, at int, out Took) (Took, error) {
+	was := of.doses[at]
+	if was.StockID != "" {
+		if now.Lot == was.Lot && now.Kind == Administered && now.Date == was.Date && (now.CVX == was.CVX || overlap(s.known().Groups(now.CVX), s.known().Groups(was.CVX))) {
+			now.CVX, now.MVX, now.NDC, now.Expires = was.CVX, was.MVX, was.NDC, was.Expires // the lot's word on what it holds
 		} else {
 			if err := inventory.Return(ctx, tx, by, was.StockID, was.ID, "corrected by a message", s.clock.Now()); err != nil {
 				return out, err
 			}
 			now.StockID, now.Unit = "", ""
+			// What only the lot has said goes with it.
+			for _, f := range now.saidTexts() {
+				if _, said := out.Heard[f.name]; !said && (f.name == saidMVX || f.name == saidNDC || f.name == saidFunding) {
+					*f.value = ""
+				}
+			}
+			if _, said := out.Heard[saidExpires]; !said {
+				now.Expires = 0
+			}
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(of.doses), func(o Dose) bool { return o.ID == was.ID })
@@ -266,35 +327,6 @@ func (s *Service) updateTold(ctx context.Context, tx Tx, by auth.Principal, g pa
 	}
 	out.Dose, out.Did = of.doses[at], "updated"
 	return out, tx.Audit(ctx, s.entry(by, "dose.edit", "patient/"+g.Head, "by message", differences(&was, &now)))
-}
-
-// heard is a dose with what a message tells of it in place of what stood; what the message
-// does not speak of stays.
-func (d Dose) heard(m *Dose) Dose {
-	out := d
-	out.Kind, out.Date, out.CVX, out.Site = m.Kind, m.Date, m.CVX, m.Site
-	for _, f := range []struct{ to, from *string }{{&out.MVX, &m.MVX}, {&out.NDC, &m.NDC}, {&out.Lot, &m.Lot}, {&out.BodySite, &m.BodySite}, {&out.Route, &m.Route}, {&out.Amount, &m.Amount},
-		{&out.Eligibility, &m.Eligibility}, {&out.Funding, &m.Funding}, {&out.GivenBy, &m.GivenBy}, {&out.OrderedBy, &m.OrderedBy}, {&out.Source, &m.Source}, {&out.Elsewhere, &m.Elsewhere},
-		{&out.Refusal, &m.Refusal}, {&out.Note, &m.Note}} {
-		if *f.from != "" {
-			*f.to = *f.from
-		}
-	}
-	if m.Expires.Known() {
-		out.Expires = m.Expires
-	}
-	if len(m.VIS) > 0 {
-		out.VIS = m.VIS
-	}
-	switch m.Kind {
-	case Administered:
-		out.Elsewhere, out.Refusal = "", ""
-	case Historical:
-		out.Refusal, out.GivenBy = "", ""
-	case Refused:
-		out.Source, out.Lot, out.Expires, out.GivenBy = "", "", 0, ""
-	}
-	return out
 }
 
 // TakeBack takes a dose out of the count that a message says was not given, and puts it back
@@ -370,70 +402,6 @@ func (s *Service) DrawTold(ctx context.Context, tx Tx, by auth.Principal, id str
 		return false, err
 	}
 	return true, s.relink(ctx, tx, by, g, "dose.edit", "taken off the stock", differences(&was, &now))
-}
-
-// FactTold records a fact that a message tells of; one that stands already stays as it is,
-// and added is false. Errors as AddFact, without ECONFLICT.
-func (s *Service) FactTold(ctx context.Context, tx Tx, by auth.Principal, f Fact) (added bool, err error) {
-	g, err := s.open(ctx, tx, by, f.Patient, auth.RecordDoses)
-	if err != nil {
-		return false, unwrapped(err)
-	}
-	if err := s.checkFact(&f); err != nil {
-		return false, err
-	}
-	today, err := s.today(ctx, tx, by.Site)
-	if err != nil {
-		return false, err
-	}
-	if f.From > today || f.From.Known() && f.From < g.Birth && f.Kind != Condition {
-		return false, coldkeep.Errorf(coldkeep.EINVALID, "Since: is in the future, or before the patient was born.")
-	}
-	if err := tx.LockPatient(ctx, g.Head); err != nil {
-		return false, err
-	}
-	has, err := tx.Facts(ctx, g.Family)
-	if err != nil {
-		return false, err
-	}
-	// One that a person has ended does not come back because a program says the same again.
-	if slices.ContainsFunc(has, func(o Fact) bool {
-		return o.Kind == f.Kind && o.Code == f.Code && o.Title == f.Title && (o.Ended == nil || o.From == f.From)
-	}) {
-		return false, nil
-	}
-	f.ID, f.Patient, f.By, f.Site, f.At, f.Ended = ulid.Make().String(), g.Head, by.Name, by.Site, s.clock.Now(), nil
-	if err := tx.InsertFact(ctx, f); err != nil {
-		return false, err
-	}
-	return true, tx.Audit(ctx, s.entry(by, "fact.add", "patient/"+g.Head, "by message", string(f.Kind)+" "+f.Code+", "+f.ID))
-}
-
-// ReactionTold records an adverse event that a message tells of with a dose; the same again
-// is the one that is there, and added is false. Errors as AddReaction.
-func (s *Service) ReactionTold(ctx context.Context, tx Tx, by auth.Principal, r Reaction) (added bool, err error) {
-	g, err := s.open(ctx, tx, by, r.Patient, auth.RecordDoses)
-	if err != nil {
-		return false, unwrapped(err)
-	}
-	if err := checkReaction(&r); err != nil {
-		return false, err
-	}
-	if err := tx.LockPatient(ctx, g.Head); err != nil {
-		return false, err
-	}
-	has, err := tx.Reactions(ctx, g.Family)
-	if err != nil {
-		return false, err
-	}
-	if slices.ContainsFunc(has, func(o Reaction) bool { return o.Event == r.Event && slices.Equal(o.Doses, r.Doses) }) {
-		return false, nil
-	}
-	r.ID, r.Patient, r.By, r.Site, r.At, r.Ended = ulid.Make().String(), g.Head, by.Name, by.Site, s.clock.Now(), nil
-	if err := tx.InsertReaction(ctx, r); err != nil {
-		return false, err
-	}
-	return true, tx.Audit(ctx, s.entry(by, "reaction.add", "patient/"+g.Head, "by message", r.ID))
 }
 
 // ViewTold is View in a transaction of the caller's, such as one that answers a query.

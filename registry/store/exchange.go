@@ -323,42 +323,8 @@ func (t *tx) ClearExchangeMessages(ctx context.Context, before, now time.Time, l
 	return len(ids), failed(err)
 }
 
-const orderColumns = `site, authority, number, dose, sent, deleted`
-
-func exchangeOrder(s scanner) (o exchange.Order, err error) {
-	var sent, deleted int64
-	err = s.Scan(&o.Site, &o.Authority, &o.Number, &o.Dose, &sent, &deleted)
-	o.Sent, o.Deleted = database.Time(sent), deleted != 0
-	return o, err
-}
-
-func (r rows) OrderNumber(ctx context.Context, site coldkeep.SiteID, authority, number string) (exchange.Order, error) {
-	return one(ctx, r.q, exchangeOrder, "There is no such order number.", `SELECT `+orderColumns+` FROM exchange_orders WHERE site = $1 AND authority = $2 AND number = $3`, string(site), authority, number)
-}
-
-func (r rows) OrderNumbersOf(ctx context.Context, site coldkeep.SiteID, doses []string) (map[string]exchange.Order, error) {
-	out := map[string]exchange.Order{}
-	for chunk := range slices.Chunk(doses, 500) {
-		where, args := anyOf("dose", 2, chunk)
-		all, err := list(ctx, r.q, exchangeOrder, `SELECT `+orderColumns+` FROM exchange_orders WHERE site = $1 AND dose <> '' AND `+where+` ORDER BY sent, authority, number`, append([]any{string(site)}, args...)...)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range all {
-			out[o.Dose] = o
-		}
-	}
-	return out, nil
-}
-
 func (r rows) LotsNumbered(ctx context.Context, site coldkeep.SiteID, number string) ([]inventory.Lot, error) {
 	return list(ctx, r.q, lot, `SELECT `+lotColumns+` FROM lots WHERE site = $1 AND lot = $2 ORDER BY id`, string(site), strings.ToUpper(strings.TrimSpace(number)))
-}
-
-func (t *tx) PutOrderNumber(ctx context.Context, o exchange.Order) error {
-	return exec(ctx, t.q, gone, `INSERT INTO exchange_orders (`+orderColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (site, authority, number) DO UPDATE SET dose = excluded.dose, sent = excluded.sent, deleted = excluded.deleted`,
-		string(o.Site), o.Authority, o.Number, o.Dose, database.Millis(o.Sent), flag(o.Deleted))
 }
 
 func (r rows) MessageWords(ctx context.Context, patient string) ([]exchange.Word, error) {

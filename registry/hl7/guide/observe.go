@@ -45,7 +45,7 @@ var oldFunding = map[string]string{"PBF": "VXC50", "PVF": "PHC70"}
 func (w *walk) observe(s *seg, out *Order) {
 	r := s.first(5)
 	code := s.text(3)
-	ob := Observation{Code: code, Title: part(s.first(3), 2), Group: s.text(4), Type: s.text(2), Value: part(r, 1), Text: part(r, 2), System: part(r, 3),
+	ob := Observation{Code: code, Title: part(s.first(3), 2), Group: s.text(4), Type: s.text(2), Value: part(r, 1), Text: part(r, 2), System: part(r, 3), AltValue: part(r, 4), AltText: part(r, 5), AltSystem: part(r, 6),
 		Units: s.text(6), At: s.At(0)}
 	ob.Date, _ = date(s.text(14))
 	ob.Method = s.text(17)

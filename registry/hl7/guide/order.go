@@ -77,7 +77,8 @@ func (w *walk) read(o *order) Order {
 	}
 	out.GivenBy = person(s.first(10))
 	out.Facility = w.facility(s)
-	out.Note = notes(s)
+	out.Note, out.MonthOnly = notes(s)
+	out.MonthOnly = out.MonthOnly && out.Kind == Historical
 	out.Erase = s.nulls(out.Erase, 6, 7, 10, 11, 15, 16, 17)
 	if o.orc != nil {
 		out.OrderAt = o.orc.At(0)
@@ -134,8 +135,13 @@ func amount(s string) string {
 	return strings.TrimSuffix(s, ".")
 }
 
-// notes are the repetitions of RXA-9 that are words.
-func notes(s *seg) string {
+// OnlyMonth is what a repetition of RXA-9 says of a historical dose whose day is not known:
+// RXA-3 has to be a whole date (TS_NZ), and the guide has no code for what is known of it.
+const OnlyMonth = "Only the month is known."
+
+// notes are the repetitions of RXA-9 that are words, without the one that says that only the
+// month is known.
+func notes(s *seg) (note string, onlyMonth bool) {
 	var out []string
 	for _, r := range s.reps(9) {
 		code, system := part(r, 1), part(r, 3)
@@ -145,9 +151,14 @@ func notes(s *seg) string {
 		if _, ok := tables["NIP001"](nil, code); ok && (system == "" || strings.HasPrefix(system, "NIP")) {
 			continue
 		}
-		if t := orElse(whole(r, 2), whole(r, 1)); t != "" && !slices.Contains(out, t) {
+		t := orElse(whole(r, 2), whole(r, 1))
+		if strings.EqualFold(strings.Trim(t, " ."), strings.Trim(OnlyMonth, ".")) {
+			onlyMonth = true
+			continue
+		}
+		if t != "" && !slices.Contains(out, t) {
 			out = append(out, t)
 		}
 	}
-	return strings.Join(out, "\n")
+	return strings.Join(out, "\n"), onlyMonth
 }

@@ -135,6 +135,7 @@ type Order struct {
 	Enterer   string // ORC-17: the organization, in words or a local code
 
 	Date       coldkeep.Date // RXA-3
+	MonthOnly  bool          // of a historical dose: RXA-9 says in words (OnlyMonth) that the day of RXA-3 is not known
 	CVX        string        // as the CVX set writes it, never ""; "998" with nothing given
 	NDC        string        // 5-4-2 with dashes
 	MVX        string        // "" of a given dose, too: an error said so
@@ -217,11 +218,13 @@ type Observation struct {
 	Value  string // the code, number, text or date as sent
 	Text   string // of a coded value
 	System string // of a coded value
-	Units  string
-	Date   coldkeep.Date // OBX-14
-	Day    coldkeep.Date // the value, when it is a date
-	Method string        // OBX-17
-	At     er7.Location
+	// The alternate code, of another system.
+	AltValue, AltText, AltSystem string
+	Units                        string
+	Date                         coldkeep.Date // OBX-14
+	Day                          coldkeep.Date // the value, when it is a date
+	Method                       string        // OBX-17
+	At                           er7.Location
 }
 
 // Query is what a QBP (Z34, Z44) or a VXQ asks.
