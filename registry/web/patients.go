@@ -137,7 +137,7 @@ func (s *server) patients(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "patients", &page{Title: "Patients", Nav: "patients", Data: searchPage{Way: "name"}})
+	s.render(c, http.StatusOK, "patients", &page{Title: "Patients", Nav: "patients", Data: searchPage{Way: "name", MayAdd: principal(c).Anywhere(auth.EditPatients)}})
 }
 
 // formDate reads a date field; an empty one is the zero Date.
@@ -249,6 +249,46 @@ func (s *server) patient(c *gin.Context) {
 
 // MultipleYes reports whether the person is said to be one of a multiple birth.
 func (p patientPage) MultipleYes() bool { return p.Multiple != nil && *p.Multiple }
+
+// Said is a value of the record's history in words: history keeps codes, so that it stays
+// as it was when a table of words changes.
+func (p patientPage) Said(f patient.FieldChange, value string) string {
+	in := func(table []patient.Code) string {
+		codes := strings.Fields(value)
+		for i, c := range codes {
+			codes[i] = patient.Title(table, c)
+		}
+		return strings.Join(codes, ", ")
+	}
+	switch f.Field {
+	case "sex":
+		return in(patient.Sexes)
+	case "race":
+		return in(patient.Races)
+	case "ethnicity":
+		return in(patient.Ethnicities)
+	case "language":
+		return in(patient.Languages)
+	case "reminder and recall":
+		return in(patient.Publicities)
+	case "multiple birth":
+		return map[string]string{"true": "yes", "false": "no"}[value]
+	case "birth date":
+		if d, err := coldkeep.ParseDate(value); err == nil {
+			return p.Date(d)
+		}
+	case "deceased":
+		if d, err := coldkeep.ParseDate(strings.TrimPrefix(value, "deceased ")); err == nil {
+			return "deceased " + p.Date(d)
+		}
+	case "opt-out form offered":
+		when, site, _ := strings.Cut(value, " ")
+		if at, err := time.Parse(time.RFC3339, when); err == nil {
+			return strings.TrimSpace(at.Format("Jan 2, 2006") + " " + site)
+		}
+	}
+	return value
+}
 
 // age is a child's in months or years, an adult's in years.
 func age(birth, today coldkeep.Date) string {
