@@ -59,7 +59,7 @@ func TestANurseGivesADose(t *testing.T) {
 	p, lot := s.child("lakeside"), s.freeLot()
 	at := "/patients/" + p
 	b := s.as("nurse")
-	b.page(at+"/immunizations", "Ada Okafor", "MMR", "Overdue", "No doses are recorded", "Give a dose")
+	b.page(at+"/immunizations", "Okafor, Ada", "MMR", "Overdue", "No doses are recorded", "Give a dose")
 	b.page(at+"/doses/new?group=MMR", "FREE1", "on hold", "it was given already")
 	// The barcode on the vial finds the lot.
 	r := b.post(at+"/doses/scan", url.Values{"barcode": {"(01)00300064681000(17)310630(10)FREE1"}})
