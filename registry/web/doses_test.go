@@ -296,7 +296,7 @@ func TestAPracticeTakesOverItsPatients(t *testing.T) {
 		t.Fatal(r.status)
 	}
 	work()
-	b.page(at, "Taken over", "Rows taken over 1")
+	b.page(at, "Imported", "Rows imported 1")
 	if r := s.as("nurse").get("/import"); r.status != http.StatusForbidden {
 		t.Errorf("a nurse: %d", r.status)
 	}

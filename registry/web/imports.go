@@ -30,7 +30,7 @@ func (s *server) imports(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "imports", &page{Title: "Take over patients", Nav: "import", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
+	s.render(c, http.StatusOK, "imports", &page{Title: "Import patients", Nav: "import", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
 }
 
 func (s *server) importTemplate(c *gin.Context) {
@@ -102,10 +102,10 @@ func (s *server) oneImport(c *gin.Context) {
 	if p.Busy {
 		c.Header("Refresh", "2") // shows how far it is, also without scripts
 	}
-	s.render(c, http.StatusOK, "import", &page{Title: "Take over patients", Nav: "import", Data: p})
+	s.render(c, http.StatusOK, "import", &page{Title: "Import patients", Nav: "import", Data: p})
 }
 
 func (s *server) takeImport(c *gin.Context) {
 	err := s.Onboarding.Take(c.Request.Context(), principal(c), c.Param("id"))
-	s.done(c, "/import/"+c.Param("id"), "The rows are being taken over.", err)
+	s.done(c, "/import/"+c.Param("id"), "The rows are being imported.", err)
 }

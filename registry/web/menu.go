@@ -38,7 +38,7 @@ var menuSections = []menuSection{
 		{"Duplicates", "/duplicates", "duplicates", []auth.Permission{auth.ResolveDuplicates}, ""},
 		{"Statements (VIS)", "/vis", "vis", []auth.Permission{auth.SearchPatients, auth.ManageProgramme}, ""},
 		{"Blank forms", "/forms", "forms", []auth.Permission{auth.SearchPatients}, ""},
-		{"Take over from a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
+		{"Import a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
 	}},
 	{"Units", []menuTab{{"Units", "/units", "units", []auth.Permission{auth.View}, ""}}},
 	{"Alerts", []menuTab{{"Alerts", "/alerts", "alerts", []auth.Permission{auth.View}, ""}}},
