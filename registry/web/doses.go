@@ -291,7 +291,7 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 	}
 	d := &v.Doses[i]
 	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: d.Kind, Dose: d, Vaccines: s.Immunizations.Codes().Vaccines(false)}
-	p.Mine = d.Deleted == nil && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
+	p.Mine = d.Deleted == nil && !v.ViewOnly && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
 	if p.Statements, err = s.kept(c, d); err != nil {
 		return nil, err
 	}

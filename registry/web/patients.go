@@ -208,6 +208,7 @@ type patientPage struct {
 	Age      string
 	Here     patient.Standing // with the person's own practice
 	Mine     bool             // may edit
+	ViewOnly bool             // open for an emergency alone
 	MayLock  bool
 	MayMerge bool
 	Due      *dueSummary        // absent for who sees a part of the record alone, and of the deceased
@@ -230,7 +231,7 @@ func (s *server) patient(c *gin.Context) {
 		c.Redirect(http.StatusSeeOther, "/patients/"+r.ID)
 		return
 	}
-	p := patientPage{Record: r, Full0: r.Name(), Age: age(r.Birth, coldkeep.DateOf(s.Clock.Now())), Here: r.Standing(string(who.Site)), Mine: who.Anywhere(auth.EditPatients), MayLock: who.Anywhere(auth.LockPatients),
+	p := patientPage{Record: r, Full0: r.Name(), Age: age(r.Birth, coldkeep.DateOf(s.Clock.Now())), Here: r.Standing(string(who.Site)), Mine: who.Anywhere(auth.EditPatients) && !r.Gate.ViewOnly(who), ViewOnly: r.Gate.ViewOnly(who), MayLock: who.Anywhere(auth.LockPatients),
 		MayMerge: who.Anywhere(auth.ResolveDuplicates)}
 	if !r.Subset && !r.Deceased && who.Anywhere(auth.ViewPatients) {
 		if p.Due, err = s.summaryOf(c, id); err != nil {

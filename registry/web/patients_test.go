@@ -124,7 +124,8 @@ func TestPatientScreens(t *testing.T) {
 	if r = other.post(at+"/emergency", url.Values{"why": {"unconscious, anaphylaxis"}}); r.status != 303 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	other.page(at, "It is open to you for an emergency", "Whitfield")
+	other.page(at, "It is open to you for an emergency", "Whitfield", "!Give a dose", "!Record a death")
+	other.page(at+"/immunizations", "Due now", "!Give a dose", "!Record one", "!Record an exemption")
 	body = admin.page("/emergencies", "Ines", "unconscious, anaphylaxis", "!Whitfield")
 	review := regexp.MustCompile(`action="(/emergencies/[0-9A-Z]+)"`).FindStringSubmatch(body)[1]
 	admin.post(review, url.Values{"review": {"confirmed by the hospital"}})
