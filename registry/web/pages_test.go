@@ -215,6 +215,24 @@ func TestLotsAndHolds(t *testing.T) {
 }
 
 // When the collector is away the pages say so and show what the registry knows.
+// A lot is received by its NDC as it is printed on the box; a CVX that is not that NDC's is
+// refused.
+func TestLotByItsNDC(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	b := s.as("practice-manager")
+	form := url.Values{"ndc": {"0006-4681-00"}, "number": {"box1"}, "expires": {"2031-01-31"}, "funding": {"public"}, "doses": {"10"}, "unit": {"lakeside-fridge"}, "cvx": {"21"}}
+	b.post("/lots", form)
+	b.page("/lots", "CVX: NDC 00006-4681-00 is M-M-R II, whose CVX is 03", "!BOX1")
+	form.Set("cvx", "")
+	b.post("/lots", form)
+	b.page("/lots", "The lot is in stock", "BOX1", "M-M-R II", "CVX 03 · NDC 00006-4681-00 · MSD")
+	form.Set("ndc", "99999-9999-99") // nobody knows it: what it is has to be typed
+	form.Set("number", "box2")
+	b.post("/lots", form)
+	b.page("/lots", "Product: want 1 to 120 characters", "!BOX2")
+}
+
 func TestCollectorAway(t *testing.T) {
 	s := serve(t)
 	s.furnish()
