@@ -77,6 +77,9 @@ func (p *page) tabsOf(s menuSection) (out []menuTab) {
 		if t.href == "/enrolment" && p.Person.Anywhere(auth.ApproveSites) {
 			continue // who decides about all sees them there
 		}
+		if t.href == "/import" && p.Person.Site == "" {
+			continue // a file is a practice's
+		}
 		if slices.ContainsFunc(t.may, p.Person.Anywhere) {
 			out = append(out, t)
 		}

@@ -363,7 +363,7 @@ func (s *server) optOut(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "optout", &page{Title: "Opt-out form", Nav: "patients", Data: patientPage{Record: r, Full0: r.Name(), Mine: principal(c).Anywhere(auth.EditPatients), MayLock: principal(c).Anywhere(auth.LockPatients)}})
+	s.render(c, http.StatusOK, "optout", &page{Title: "Opt-out form", Nav: "patients", Data: patientPage{Record: r, Full0: r.Name(), Mine: principal(c).Anywhere(auth.EditPatients) && !r.Gate.ViewOnly(principal(c)), MayLock: principal(c).Anywhere(auth.LockPatients) && !r.Gate.ViewOnly(principal(c))}})
 }
 
 func (s *server) offerOptOut(c *gin.Context) {

@@ -105,7 +105,7 @@ func TestPatientScreens(t *testing.T) {
 	if r.status != 303 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	desk.page(at+"/opt-out", "The record is locked", "signed 2026-01-02 by Nora Brandt")
+	desk.page(at+"/opt-out", "The record is locked", "signed Jan 2, 2026 by Nora Brandt")
 	for _, path := range []string{at, at + "/edit", at + "/opt-out"} {
 		r = other.get(path)
 		if r.status != 403 {
@@ -174,7 +174,7 @@ func TestDuplicateScreens(t *testing.T) {
 	if r := admin.get(first); !strings.Contains(r.body, `href="`+merge+`"`) || strings.Contains(r.body, merge+"/undo") {
 		t.Errorf("the record does not lead to %s, or undoes the merge unseen", merge)
 	}
-	apart := admin.page(merge, "Entered since the merge", "varicella", "2026-05-04", "Mila Rose Bandt")
+	apart := admin.page(merge, "Entered since the merge", "varicella", "May 4, 2026", "Mila Rose Bandt")
 	move := regexp.MustCompile(`name="move" value="([0-9A-Z]+)"`).FindStringSubmatch(apart)
 	if len(move) != 2 {
 		t.Fatal(apart)
