@@ -269,7 +269,7 @@ func TestAPracticeTakesOverItsPatients(t *testing.T) {
 	w := multipart.NewWriter(&body)
 	f, err := w.CreateFormFile("file", "patients.csv")
 	s.must(err)
-	_, err = f.Write([]byte("family_name,given_name,birth_date,sex\nOkafor,Ada,2025-01-15,F\nNowak,Zofia,2024-02-30,F\n"))
+	_, err = f.Write([]byte("family_name,given_name,birth_date,sex,Home tel\nOkafor,Ada,2025-01-15,F,555\nNowak,Zofia,2024-02-30,F,\n"))
 	s.must(err)
 	s.must(w.Close())
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/import", &body)
@@ -289,7 +289,7 @@ func TestAPracticeTakesOverItsPatients(t *testing.T) {
 			}
 		}
 	}
-	b.page(at, "Looking at the rows")
+	b.page(at, "Looking at the rows", "none of the template's are passed over: Home tel.")
 	work()
 	b.page(at, "Nothing is changed yet", "It is not a date", "refused")
 	if r := b.post(at+"/take", nil); r.status != http.StatusSeeOther {

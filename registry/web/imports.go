@@ -1,8 +1,10 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -64,7 +66,13 @@ func (s *server) uploadImport(c *gin.Context) {
 		s.done(c, "/import", "", err)
 		return
 	}
-	s.done(c, "/import/"+i.ID, "The file has been read. Nothing is changed until you say so.", nil)
+	word := "The file has been read. Nothing is changed until you say so."
+	if _, err := f.Seek(0, io.SeekStart); err == nil {
+		if over := onboarding.PassedOver(f); len(over) > 0 {
+			word += " Columns that are none of the template's are passed over: " + strings.ToValidUTF8(strings.Join(over, ", "), "") + "."
+		}
+	}
+	s.done(c, "/import/"+i.ID, word, nil)
 }
 
 // findingsShown is how many rows with findings a page shows.
