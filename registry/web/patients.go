@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -129,6 +130,15 @@ type searchPage struct {
 	Error  string
 	Way    string // which of the forms was used
 	MayAdd bool
+}
+
+// Short reports whether a name was asked for by fewer letters than a beginning takes: it was
+// then looked for as a whole name (patient.Query), which who finds nobody should know.
+func (p searchPage) Short() bool {
+	letters := func(name string, want int) bool {
+		return utf8.RuneCountInString(strings.TrimSpace(name)) < want
+	}
+	return p.Way == "name" && (letters(p.Asked.Family, 3) || letters(p.Asked.Given, 2))
 }
 
 func (s *server) patients(c *gin.Context) {

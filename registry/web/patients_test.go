@@ -42,6 +42,8 @@ func TestPatientScreens(t *testing.T) {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
 	desk.has("search", words(t, r.body), "Not found", "Add this patient")
+	r = desk.post("/patients/search", searched("Br", "Mila", "2019-04-02"))
+	desk.has("few letters", words(t, r.body), "Not found", "So few letters are looked for as a whole name")
 	r = desk.post("/patients/search", searched("B", "Mila", ""))
 	if r.status != 400 {
 		t.Errorf("too broad: %d", r.status)
