@@ -79,7 +79,7 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 func (s *server) run(ctx context.Context, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "serve", "HTTP address %s cannot be listened on", addr)
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "serve", "HTTP address %s cannot be listened on (--http names another)", addr)
 	}
 	return s.serve(ctx, ln)
 }

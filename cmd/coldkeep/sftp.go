@@ -59,7 +59,7 @@ func (f *sftpFlags) openSFTP(addr, data string, reg *registry.Registry, say io.W
 			fmt.Fprintf(say, "SFTP intake: %s is in use by another program; this process serves none. Choose another with --sftp.\n", addr)
 			return nil, nil
 		}
-		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "sftp", "SFTP address %s cannot be listened on", addr)
+		return nil, coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "sftp", "SFTP address %s cannot be listened on (--sftp names another)", addr)
 	}
 	if in.server, err = reg.SFTP(filepath.Join(data, "sftp"), in.keys); err != nil {
 		return nil, errors.Join(err, in.ln.Close())

@@ -66,7 +66,7 @@ func (cmd *upCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err e
 	}
 	ln, err := net.Listen("tcp", cmd.HTTP)
 	if err != nil {
-		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "HTTP address %s cannot be listened on", cmd.HTTP)
+		return coldkeep.Wrap(err, coldkeep.EUNAVAILABLE, "up", "HTTP address %s cannot be listened on (--http names another)", cmd.HTTP)
 	}
 	defer func() { _ = ln.Close() }() // the server closes it first
 	url := reachable(ln.Addr())

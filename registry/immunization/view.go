@@ -34,6 +34,7 @@ type View struct {
 	// Practices names the sites that gave doses, which need not be who looks at it's own.
 	Practices   map[coldkeep.SiteID]string
 	SeasonsOver []string
+	ViewOnly    bool // open for an emergency: nothing can be recorded
 }
 
 // Group is the doses of one vaccine group.
@@ -82,6 +83,7 @@ func (s *Service) View(ctx context.Context, by auth.Principal, id string) (*View
 		if v, err = s.view(ctx, tx, g, by.Site, false); err != nil {
 			return err
 		}
+		v.ViewOnly = g.ViewOnly(by)
 		return tx.Audit(ctx, s.entry(by, "doses.view", "patient/"+g.Head, "", ""))
 	})
 	return v, err
@@ -154,6 +156,7 @@ func (s *Service) Explain(ctx context.Context, by auth.Principal, id string) (*V
 		if v, err = s.view(ctx, tx, g, by.Site, true); err != nil {
 			return err
 		}
+		v.ViewOnly = g.ViewOnly(by)
 		return tx.Audit(ctx, s.entry(by, "doses.explain", "patient/"+g.Head, "", ""))
 	})
 	return v, err

@@ -183,7 +183,7 @@ func (s *Service) may(by auth.Principal) error {
 		return err
 	}
 	if by.Site == "" {
-		return coldkeep.Errorf(coldkeep.EFORBIDDEN, "A file is taken over by somebody of the practice whose patients they are.")
+		return coldkeep.Errorf(coldkeep.EFORBIDDEN, "A file is imported by somebody of the practice whose patients they are.")
 	}
 	return nil
 }

@@ -259,11 +259,28 @@ func TestNoFile(t *testing.T) {
 
 // Whatever the bytes, a file is refused as a whole or read row by row; every row that is
 // not taken says why.
+// Whoever sends a file learns which of its columns nobody reads.
+func TestPassedOver(t *testing.T) {
+	for file, want := range map[string][]string{
+		"\xef\xbb\xbfFamily Name,given_name,Birth_Date,SEX\n":   nil,
+		"\xef\xbb\xbftelephone,family_name, e-mail ,\nx,y,z,\n": {"telephone", "e-mail"},
+		"":  nil,
+		`"`: nil,
+	} {
+		if got := onboarding.PassedOver(strings.NewReader(file)); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", file, got, want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(file)
 	f.Add("\xef\xbb\xbffamily_name,given_name,birth_date,sex\r\n\"a\nb\",c,1/2/2024,F\r\n\"")
 	f.Add(string(onboarding.Template()))
 	f.Fuzz(func(t *testing.T, in string) {
+		if over := onboarding.PassedOver(strings.NewReader(in)); len(over) > 12 {
+			t.Errorf("%d columns", len(over))
+		}
 		rows, err := onboarding.Read(strings.NewReader(in))
 		if err != nil && coldkeep.ErrorCode(err) != coldkeep.EINVALID {
 			t.Fatal(err)

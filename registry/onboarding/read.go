@@ -143,6 +143,31 @@ func Read(r io.Reader) ([]Row, error) {
 	}
 }
 
+// PassedOver lists the columns of a file that are none of ours, as the file has them: what
+// stands in them is not imported, and who sends the file should know. It gives at most a
+// dozen, and none of a file that has no heading.
+func PassedOver(r io.Reader) []string {
+	head, err := csv.NewReader(io.LimitReader(r, MaxBytes)).Read()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for i, h := range head {
+		if i == 0 {
+			h = strings.TrimPrefix(h, "\xef\xbb\xbf")
+		}
+		if h = strings.TrimSpace(h); h != "" && !slices.ContainsFunc(Columns(), func(c Column) bool { return c.Name == columnName(h) }) && len(out) < 12 {
+			out = append(out, h[:min(len(h), 40)])
+		}
+	}
+	return out
+}
+
+// columnName is a column's name as people may write it in a heading.
+func columnName(h string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimSpace(h), " ", "_"))
+}
+
 // heading is the column of each field; "" for one that is not known, which is passed over.
 func heading(head []string) ([]string, error) {
 	known := map[string]bool{}
@@ -151,7 +176,7 @@ func heading(head []string) ([]string, error) {
 	}
 	var out []string
 	for _, h := range head {
-		h = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(h), " ", "_"))
+		h = columnName(h)
 		if !known[h] {
 			h = ""
 		}

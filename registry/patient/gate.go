@@ -32,8 +32,7 @@ func (g *Gate) Require(by auth.Principal, perm auth.Permission) error {
 	if err := by.Require(perm, by.Site); err != nil {
 		return err
 	}
-	state := by.Site == "" && by.Role.Programme()
-	if g.Locked && !state && (by.Site == "" || by.Site != g.LockSite) {
+	if g.shut(by) {
 		if !g.Emergency || perm != auth.ViewPatients {
 			return errLocked
 		}
@@ -44,6 +43,16 @@ func (g *Gate) Require(by auth.Principal, perm auth.Permission) error {
 	}
 	return coldkeep.Errorf(coldkeep.EFORBIDDEN, "Search for the patient first: a record opens from a search by name and birth date, or by an identifier.")
 }
+
+// shut reports whether the record is locked to by, but for an emergency.
+func (g *Gate) shut(by auth.Principal) bool {
+	state := by.Site == "" && by.Role.Programme()
+	return g.Locked && !state && (by.Site == "" || by.Site != g.LockSite)
+}
+
+// ViewOnly reports whether the record is open to by for an emergency, so that nothing can be
+// entered: screens then offer no forms that Require would refuse.
+func (g *Gate) ViewOnly(by auth.Principal) bool { return g.shut(by) && g.Emergency }
 
 // Own reports whether a practice has the person as a patient, in any standing.
 func (g *Gate) Own(site coldkeep.SiteID) bool {

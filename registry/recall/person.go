@@ -23,6 +23,7 @@ type Choice struct {
 type Chart struct {
 	Patient  string
 	Name     patient.Name
+	Birth    coldkeep.Date
 	Standing patient.Standing // with by's practice
 	Notices  []ToldOf         // the latest first
 	Consents []Consent        // in force
@@ -52,7 +53,7 @@ func (s *Service) Of(ctx context.Context, by auth.Principal, id string) (Chart, 
 		if err != nil {
 			return err
 		}
-		c.Name, c.Standing = p.Name(), p.Standing(string(by.Site))
+		c.Name, c.Birth, c.Standing = p.Name(), p.Birth, p.Standing(string(by.Site))
 		if c.Notices, err = tx.NoticesOf(ctx, g.Family); err != nil {
 			return err
 		}

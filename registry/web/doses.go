@@ -35,6 +35,7 @@ type newDosePage struct {
 	Warnings   []immunization.Warning
 	Vaccines   []vaccine.Vaccine
 	Dose       *immunization.Dose // of an edit
+	Stood      string             // the unit that its lot stood in, as people call it
 	Changes    []immunization.Change
 	// Meanwhile is what somebody else has changed since the form was made.
 	Meanwhile []patient.Meanwhile
@@ -290,7 +291,7 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 	}
 	d := &v.Doses[i]
 	p := &newDosePage{View: v, Codes: s.Immunizations.Codes(), Kind: d.Kind, Dose: d, Vaccines: s.Immunizations.Codes().Vaccines(false)}
-	p.Mine = d.Deleted == nil && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
+	p.Mine = d.Deleted == nil && !v.ViewOnly && who.Anywhere(auth.RecordDoses) && (d.Kind != immunization.Administered || who.Site == "" || who.Site == d.Site)
 	if p.Statements, err = s.kept(c, d); err != nil {
 		return nil, err
 	}
@@ -302,6 +303,11 @@ func (s *server) oneDose(c *gin.Context) (*newDosePage, error) {
 			return nil, err
 		}
 		p.Picks = s.Immunizations.Picks(v, stock.Lots, d.Site)
+	}
+	if p.Stood = string(d.Unit); d.Unit != "" && who.May(auth.View, who.Site) {
+		if u, _, err := s.Templog.Unit(ctx, who, d.Unit); err == nil { // another practice's keeps its id
+			p.Stood = u.Name
+		}
 	}
 	p.Changes, err = s.Immunizations.History(ctx, who, d.ID)
 	return p, err

@@ -59,7 +59,7 @@ func TestANurseGivesADose(t *testing.T) {
 	p, lot := s.child("lakeside"), s.freeLot()
 	at := "/patients/" + p
 	b := s.as("nurse")
-	b.page(at+"/immunizations", "Ada Okafor", "MMR", "Overdue", "No doses are recorded", "Give a dose")
+	b.page(at+"/immunizations", "Okafor, Ada", "MMR", "Overdue", "No doses are recorded", "Give a dose")
 	b.page(at+"/doses/new?group=MMR", "FREE1", "on hold", "it was given already")
 	// The barcode on the vial finds the lot.
 	r := b.post(at+"/doses/scan", url.Values{"barcode": {"(01)00300064681000(17)310630(10)FREE1"}})
@@ -269,7 +269,7 @@ func TestAPracticeTakesOverItsPatients(t *testing.T) {
 	w := multipart.NewWriter(&body)
 	f, err := w.CreateFormFile("file", "patients.csv")
 	s.must(err)
-	_, err = f.Write([]byte("family_name,given_name,birth_date,sex\nOkafor,Ada,2025-01-15,F\nNowak,Zofia,2024-02-30,F\n"))
+	_, err = f.Write([]byte("family_name,given_name,birth_date,sex,Home tel\nOkafor,Ada,2025-01-15,F,555\nNowak,Zofia,2024-02-30,F,\n"))
 	s.must(err)
 	s.must(w.Close())
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/import", &body)
@@ -289,14 +289,14 @@ func TestAPracticeTakesOverItsPatients(t *testing.T) {
 			}
 		}
 	}
-	b.page(at, "Looking at the rows")
+	b.page(at, "Looking at the rows", "none of the template's are passed over: Home tel.")
 	work()
 	b.page(at, "Nothing is changed yet", "It is not a date", "refused")
 	if r := b.post(at+"/take", nil); r.status != http.StatusSeeOther {
 		t.Fatal(r.status)
 	}
 	work()
-	b.page(at, "Taken over", "Rows taken over 1")
+	b.page(at, "Imported", "Rows imported 1")
 	if r := s.as("nurse").get("/import"); r.status != http.StatusForbidden {
 		t.Errorf("a nurse: %d", r.status)
 	}

@@ -30,6 +30,7 @@ func functions(static *assets) template.FuncMap {
 		"recent":       recent,
 		"day":          day,
 		"date":         func(d coldkeep.Date) string { return day(d.String()) },
+		"dated":        dated,
 		"choice":       immunization.Text,
 		"missing":      forms.MissingWords,
 		"language":     vis.LanguageName,
@@ -390,3 +391,9 @@ func calendar(v any) string {
 	}
 	return ""
 }
+
+var isoDate = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`)
+
+// dated writes the dates of a text that the services made, which have them by ISO 8601 for
+// programs to read too, as the pages write all others.
+func dated(text string) string { return isoDate.ReplaceAllStringFunc(text, day) }

@@ -77,6 +77,7 @@ type patientFormsPage struct {
 	Prints []forms.Print
 	Locked bool
 	Name   string
+	Born   coldkeep.Date
 }
 
 // visitsShown is how many days of vaccination are offered.
@@ -96,7 +97,7 @@ func (s *server) patientForms(c *gin.Context) {
 	}
 	today := coldkeep.DateOf(s.Clock.Now().In(s.localZone(c)))
 	n := r.Name()
-	p := patientFormsPage{ID: r.ID, Subset: r.Subset, Grades: schoolrule.Grades(today), Grade: schoolrule.UsualGrade(r.Birth, today), Today: today, Prints: prints, Locked: r.Gate.Locked, Name: strings.TrimSpace(n.Given + " " + n.Family)}
+	p := patientFormsPage{ID: r.ID, Subset: r.Subset, Grades: schoolrule.Grades(today), Grade: schoolrule.UsualGrade(r.Birth, today), Today: today, Prints: prints, Locked: r.Gate.Locked, Name: strings.TrimSpace(n.Given + " " + n.Family), Born: r.Birth}
 	if !r.Subset {
 		v, err := s.Immunizations.View(ctx, who, id)
 		if err != nil {

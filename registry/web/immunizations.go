@@ -3,10 +3,12 @@ package web
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/immunization"
@@ -44,6 +46,7 @@ func (s *server) doseRoutes(in *gin.RouterGroup) {
 
 // immunizationPage is a patient's immunizations.
 type immunizationPage struct {
+	dates
 	*immunization.View
 	Codes     *vaccine.Codes
 	Why       bool
@@ -109,6 +112,8 @@ func (s *server) localZone(c *gin.Context) *time.Location {
 
 type statusPage struct {
 	ID         string
+	Name       string
+	Born       coldkeep.Date
 	Status     []immunization.SchoolStatus
 	Exemptions []immunization.Exemption
 	AllGroups  []string
@@ -126,7 +131,13 @@ func (s *server) schoolStatus(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	p := statusPage{ID: id, Status: st, AllGroups: s.Immunizations.GroupNames()}
+	r, err := s.Patients.Open(ctx, who, id, "immunization status")
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	n := r.Name()
+	p := statusPage{ID: r.ID, Name: strings.TrimSpace(n.Given + " " + n.Family), Born: r.Birth, Status: st, AllGroups: s.Immunizations.GroupNames()}
 	if p.Rule, err = s.Forms.SchoolStatus(ctx, who, id, c.Query("grade")); err != nil {
 		s.fail(c, err)
 		return

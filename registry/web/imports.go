@@ -1,8 +1,10 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -30,7 +32,7 @@ func (s *server) imports(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "imports", &page{Title: "Take over patients", Nav: "import", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
+	s.render(c, http.StatusOK, "imports", &page{Title: "Import patients", Nav: "import", Path: "/import", Data: importsPage{all, onboarding.Columns()}})
 }
 
 func (s *server) importTemplate(c *gin.Context) {
@@ -64,7 +66,13 @@ func (s *server) uploadImport(c *gin.Context) {
 		s.done(c, "/import", "", err)
 		return
 	}
-	s.done(c, "/import/"+i.ID, "The file has been read. Nothing is changed until you say so.", nil)
+	word := "The file has been read. Nothing is changed until you say so."
+	if _, err := f.Seek(0, io.SeekStart); err == nil {
+		if over := onboarding.PassedOver(f); len(over) > 0 {
+			word += " Columns that are none of the template's are passed over: " + strings.ToValidUTF8(strings.Join(over, ", "), "") + "."
+		}
+	}
+	s.done(c, "/import/"+i.ID, word, nil)
 }
 
 // findingsShown is how many rows with findings a page shows.
@@ -102,10 +110,10 @@ func (s *server) oneImport(c *gin.Context) {
 	if p.Busy {
 		c.Header("Refresh", "2") // shows how far it is, also without scripts
 	}
-	s.render(c, http.StatusOK, "import", &page{Title: "Take over patients", Nav: "import", Data: p})
+	s.render(c, http.StatusOK, "import", &page{Title: "Import patients", Nav: "import", Data: p})
 }
 
 func (s *server) takeImport(c *gin.Context) {
 	err := s.Onboarding.Take(c.Request.Context(), principal(c), c.Param("id"))
-	s.done(c, "/import/"+c.Param("id"), "The rows are being taken over.", err)
+	s.done(c, "/import/"+c.Param("id"), "The rows are being imported.", err)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/coldkeep/coldkeep/registry/inventory"
 	"github.com/coldkeep/coldkeep/registry/recall"
 	"github.com/coldkeep/coldkeep/registry/templog"
+	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
 // holdView is a hold with the lots in it.
@@ -187,13 +189,36 @@ func (s *server) receiveLot(c *gin.Context) {
 		if err != nil {
 			return err
 		}
-		_, err = s.Inventory.Receive(c.Request.Context(), principal(c), inventory.Lot{
-			Site: site, Number: c.PostForm("number"), Product: c.PostForm("product"), CVX: c.PostForm("cvx"), NDC: c.PostForm("ndc"),
-			MVX: c.PostForm("mvx"), Expires: c.PostForm("expires"), Funding: inventory.Funding(c.PostForm("funding")), DosesOnHand: doses,
-		}, unit, from)
+		l := inventory.Lot{
+			Site: site, Number: c.PostForm("number"), Product: c.PostForm("product"), CVX: strings.TrimSpace(c.PostForm("cvx")), NDC: c.PostForm("ndc"),
+			MVX: strings.TrimSpace(c.PostForm("mvx")), Expires: c.PostForm("expires"), Funding: inventory.Funding(c.PostForm("funding")), DosesOnHand: doses,
+		}
+		if err := s.byNDC(&l); err != nil {
+			return err
+		}
+		_, err = s.Inventory.Receive(c.Request.Context(), principal(c), l, unit, from)
 		return err
 	}()
 	s.done(c, "/lots", "The lot is in stock.", err)
+}
+
+// byNDC completes a lot from its NDC as it is printed on the box, with ten digits or eleven:
+// what the code sets know of it need not be typed. EINVALID when another vaccine was typed
+// than the NDC is of: every dose of the lot would be recorded as the wrong one.
+func (s *server) byNDC(l *inventory.Lot) error {
+	p, known := s.Immunizations.Codes().NDC(l.NDC)
+	if !known {
+		if forms := vaccine.NDCForms(l.NDC); len(forms) == 1 {
+			l.NDC = forms[0]
+		}
+		return nil
+	}
+	if l.CVX != "" && l.CVX != p.CVX {
+		return coldkeep.Errorf(coldkeep.EINVALID, "CVX: NDC %s is %s, whose CVX is %s. Correct the NDC or the CVX.", p.NDC, p.Name, p.CVX)
+	}
+	l.NDC, l.CVX = p.NDC, p.CVX
+	l.MVX, l.Product = cmp.Or(l.MVX, p.MVX), cmp.Or(strings.TrimSpace(l.Product), p.Name)
+	return nil
 }
 
 func (s *server) moveLot(c *gin.Context) {

@@ -38,7 +38,7 @@ var menuSections = []menuSection{
 		{"Duplicates", "/duplicates", "duplicates", []auth.Permission{auth.ResolveDuplicates}, ""},
 		{"Statements (VIS)", "/vis", "vis", []auth.Permission{auth.SearchPatients, auth.ManageProgramme}, ""},
 		{"Blank forms", "/forms", "forms", []auth.Permission{auth.SearchPatients}, ""},
-		{"Take over from a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
+		{"Import a file", "/import", "import", []auth.Permission{auth.ImportPatients}, ""},
 	}},
 	{"Units", []menuTab{{"Units", "/units", "units", []auth.Permission{auth.View}, ""}}},
 	{"Alerts", []menuTab{{"Alerts", "/alerts", "alerts", []auth.Permission{auth.View}, ""}}},
@@ -79,6 +79,9 @@ func (p *page) tabsOf(s menuSection) (out []menuTab) {
 	for _, t := range s.tabs {
 		if t.href == "/enrolment" && p.Person.Anywhere(auth.ApproveSites) {
 			continue // who decides about all sees them there
+		}
+		if t.href == "/import" && p.Person.Site == "" {
+			continue // a file is a practice's
 		}
 		if slices.ContainsFunc(t.may, p.Person.Anywhere) {
 			out = append(out, t)

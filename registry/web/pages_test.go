@@ -97,6 +97,19 @@ func TestUnitsAndUnit(t *testing.T) {
 	b := s.as("nurse")
 	b.page("/units", "Clinic lakeside", "!Clinic northgate", "Fridge of lakeside", "−12.3 °C", "9.8 °F", "Excursion", "Its lots are on hold", "Acknowledge", "!Fridge of northgate")
 	page := b.page("/units/lakeside-fridge", "range 2 °C to 8 °C", "Too warm", "12.6 °C", "54.7 °F", "2 h 0 min", "still out", "time in a row: log, alert, hold", "cdc@1", "Open , raised")
+	if strings.Contains(page, "ZgotmplZ") {
+		t.Error("a link of the page leads nowhere: html/template took its address for unsafe")
+	}
+	earlier := regexp.MustCompile(`<a href="([^"]+)" rel="prev">`).FindStringSubmatch(page)
+	row := regexp.MustCompile(`<a id="x-[^"]+" href="([^"#]+)#h-chart">`).FindStringSubmatch(page)
+	if earlier == nil || row == nil {
+		t.Fatalf("no link to the time before, or to that of an excursion:\n%s", page)
+	}
+	for _, href := range []string{earlier[1], row[1]} {
+		if r := b.get("/units/lakeside-fridge" + html.UnescapeString(href)); r.status != http.StatusOK || r.body == page {
+			t.Errorf("%s: %d, and another span: %t", href, r.status, r.body != page)
+		}
+	}
 	charts := regexp.MustCompile(`(?s)<svg class="chart.*?</svg>`).FindAllString(page, -1)
 	if len(charts) != 2 {
 		t.Fatalf("%d drawings", len(charts))
@@ -207,6 +220,24 @@ func TestLotsAndHolds(t *testing.T) {
 }
 
 // When the collector is away the pages say so and show what the registry knows.
+// A lot is received by its NDC as it is printed on the box; a CVX that is not that NDC's is
+// refused.
+func TestLotByItsNDC(t *testing.T) {
+	s := serve(t)
+	s.furnish()
+	b := s.as("practice-manager")
+	form := url.Values{"ndc": {"0006-4681-00"}, "number": {"box1"}, "expires": {"2031-01-31"}, "funding": {"public"}, "doses": {"10"}, "unit": {"lakeside-fridge"}, "cvx": {"21"}}
+	b.post("/lots", form)
+	b.page("/lots", "CVX: NDC 00006-4681-00 is M-M-R II, whose CVX is 03", "!BOX1")
+	form.Set("cvx", "")
+	b.post("/lots", form)
+	b.page("/lots", "The lot is in stock", "BOX1", "M-M-R II", "CVX 03 · NDC 00006-4681-00 · MSD")
+	form.Set("ndc", "99999-9999-99") // nobody knows it: what it is has to be typed
+	form.Set("number", "box2")
+	b.post("/lots", form)
+	b.page("/lots", "Product: want 1 to 120 characters", "!BOX2")
+}
+
 func TestCollectorAway(t *testing.T) {
 	s := serve(t)
 	s.furnish()

@@ -72,7 +72,12 @@ func newForm(p patient.Patient, action string) patientForm {
 	f.Addresses = append(inUse(p.Addresses, func(v patient.Address) patient.Span { return v.Span }), patient.Address{Kind: "H"})
 	f.Contacts = append(inUse(p.Contacts, func(v patient.Contact) patient.Span { return v.Span }), patient.Contact{Kind: patient.Cell}, patient.Contact{Kind: patient.Email})
 	f.Identifiers = append(inUse(p.Identifiers, func(v patient.Identifier) patient.Span { return v.Span }), patient.Identifier{Kind: "MR"})
-	f.Guardians = append(inUse(p.Guardians, func(v patient.Guardian) patient.Span { return v.Span }), patient.Guardian{Relation: "MTH"})
+	f.Guardians = inUse(p.Guardians, func(v patient.Guardian) patient.Span { return v.Span })
+	if len(f.Guardians) == 0 { // most children have two
+		f.Guardians = append(f.Guardians, patient.Guardian{Relation: "MTH"}, patient.Guardian{Relation: "FTH"})
+	} else {
+		f.Guardians = append(f.Guardians, patient.Guardian{Relation: "MTH"})
+	}
 	return f
 }
 
@@ -102,7 +107,7 @@ func readPatientForm(c *gin.Context, kept *patient.Patient) (patient.Patient, er
 			p.Names = append(p.Names, n)
 		}
 		if a := (patient.Address{Street: at("address", "street"), Street2: at("address", "street2"), City: at("address", "city"), State: at("address", "state"), ZIP: at("address", "zip"),
-			County: at("address", "county"), Country: at("address", "country"), Kind: at("address", "kind")}); a.Street+a.City+a.ZIP != "" {
+			County: at("address", "county"), Country: at("address", "country"), Kind: at("address", "kind")}); a.Street+a.Street2+a.City+a.State+a.ZIP+a.County != "" {
 			p.Addresses = append(p.Addresses, a)
 		}
 		if v := at("contact", "value"); v != "" {
@@ -111,7 +116,7 @@ func readPatientForm(c *gin.Context, kept *patient.Patient) (patient.Patient, er
 		if v := at("id", "value"); v != "" {
 			p.Identifiers = append(p.Identifiers, patient.Identifier{Kind: at("id", "kind"), Assigner: at("id", "assigner"), Value: v})
 		}
-		if g := (patient.Guardian{Family: at("guardian", "family"), Given: at("guardian", "given"), Middle: at("guardian", "middle"), Relation: at("guardian", "relation")}); g.Family+g.Given != "" {
+		if g := (patient.Guardian{Family: at("guardian", "family"), Given: at("guardian", "given"), Middle: at("guardian", "middle"), Relation: at("guardian", "relation")}); g.Family+g.Given+g.Middle+at("guardian", "phone")+at("guardian", "email") != "" { // a number without a name is refused, not dropped
 			keepGuardian(&g, kept, at("guardian", "seq"))
 			for kind, v := range map[patient.ContactKind]string{patient.Phone: at("guardian", "phone"), patient.Email: at("guardian", "email")} {
 				setContact(&g, kind, v)

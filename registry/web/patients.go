@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -131,13 +132,22 @@ type searchPage struct {
 	MayAdd bool
 }
 
+// Short reports whether a name was asked for by fewer letters than a beginning takes: it was
+// then looked for as a whole name (patient.Query), which who finds nobody should know.
+func (p searchPage) Short() bool {
+	letters := func(name string, want int) bool {
+		return utf8.RuneCountInString(strings.TrimSpace(name)) < want
+	}
+	return p.Way == "name" && (letters(p.Asked.Family, 3) || letters(p.Asked.Given, 2))
+}
+
 func (s *server) patients(c *gin.Context) {
 	who := principal(c)
 	if err := who.Require(auth.SearchPatients, who.Site); err != nil {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "patients", &page{Title: "Patients", Nav: "patients", Data: searchPage{Way: "name"}})
+	s.render(c, http.StatusOK, "patients", &page{Title: "Patients", Nav: "patients", Data: searchPage{Way: "name", MayAdd: principal(c).Anywhere(auth.EditPatients)}})
 }
 
 // formDate reads a date field; an empty one is the zero Date.
@@ -208,6 +218,7 @@ type patientPage struct {
 	Age      string
 	Here     patient.Standing // with the person's own practice
 	Mine     bool             // may edit
+	ViewOnly bool             // open for an emergency alone
 	MayLock  bool
 	MayMerge bool
 	Due      *dueSummary        // absent for who sees a part of the record alone, and of the deceased
@@ -230,7 +241,7 @@ func (s *server) patient(c *gin.Context) {
 		c.Redirect(http.StatusSeeOther, "/patients/"+r.ID)
 		return
 	}
-	p := patientPage{Record: r, Full0: r.Name(), Age: age(r.Birth, coldkeep.DateOf(s.Clock.Now())), Here: r.Standing(string(who.Site)), Mine: who.Anywhere(auth.EditPatients), MayLock: who.Anywhere(auth.LockPatients),
+	p := patientPage{Record: r, Full0: r.Name(), Age: age(r.Birth, coldkeep.DateOf(s.Clock.Now())), Here: r.Standing(string(who.Site)), Mine: who.Anywhere(auth.EditPatients) && !r.Gate.ViewOnly(who), ViewOnly: r.Gate.ViewOnly(who), MayLock: who.Anywhere(auth.LockPatients),
 		MayMerge: who.Anywhere(auth.ResolveDuplicates)}
 	if !r.Subset && !r.Deceased && who.Anywhere(auth.ViewPatients) {
 		if p.Due, err = s.summaryOf(c, id); err != nil {
@@ -249,6 +260,46 @@ func (s *server) patient(c *gin.Context) {
 
 // MultipleYes reports whether the person is said to be one of a multiple birth.
 func (p patientPage) MultipleYes() bool { return p.Multiple != nil && *p.Multiple }
+
+// Said is a value of the record's history in words: history keeps codes, so that it stays
+// as it was when a table of words changes.
+func (p patientPage) Said(f patient.FieldChange, value string) string {
+	in := func(table []patient.Code) string {
+		codes := strings.Fields(value)
+		for i, c := range codes {
+			codes[i] = patient.Title(table, c)
+		}
+		return strings.Join(codes, ", ")
+	}
+	switch f.Field {
+	case "sex":
+		return in(patient.Sexes)
+	case "race":
+		return in(patient.Races)
+	case "ethnicity":
+		return in(patient.Ethnicities)
+	case "language":
+		return in(patient.Languages)
+	case "reminder and recall":
+		return in(patient.Publicities)
+	case "multiple birth":
+		return map[string]string{"true": "yes", "false": "no"}[value]
+	case "birth date":
+		if d, err := coldkeep.ParseDate(value); err == nil {
+			return p.Date(d)
+		}
+	case "deceased":
+		if d, err := coldkeep.ParseDate(strings.TrimPrefix(value, "deceased ")); err == nil {
+			return "deceased " + p.Date(d)
+		}
+	case "opt-out form offered":
+		when, site, _ := strings.Cut(value, " ")
+		if at, err := time.Parse(time.RFC3339, when); err == nil {
+			return strings.TrimSpace(at.Format("Jan 2, 2006") + " " + site)
+		}
+	}
+	return value
+}
 
 // age is a child's in months or years, an adult's in years.
 func age(birth, today coldkeep.Date) string {
@@ -322,7 +373,7 @@ func (s *server) optOut(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "optout", &page{Title: "Opt-out form", Nav: "patients", Data: patientPage{Record: r, Full0: r.Name(), Mine: principal(c).Anywhere(auth.EditPatients), MayLock: principal(c).Anywhere(auth.LockPatients)}})
+	s.render(c, http.StatusOK, "optout", &page{Title: "Opt-out form", Nav: "patients", Data: patientPage{Record: r, Full0: r.Name(), Mine: principal(c).Anywhere(auth.EditPatients) && !r.Gate.ViewOnly(principal(c)), MayLock: principal(c).Anywhere(auth.LockPatients) && !r.Gate.ViewOnly(principal(c))}})
 }
 
 func (s *server) offerOptOut(c *gin.Context) {

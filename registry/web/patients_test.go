@@ -36,12 +36,14 @@ func TestPatientScreens(t *testing.T) {
 	desk, other, admin := s.as(string(auth.FrontDesk)), s.as("other"), s.as(string(auth.StateAdmin))
 
 	// Not found, so added; what was searched for is in the form, not in an address.
-	desk.page("/patients", "Find a patient", "By name and birth date")
+	desk.page("/patients", "Find a patient", "By name and birth date", "To register a new patient, search first")
 	r := desk.post("/patients/search", searched("Brandt", "Mila", "2019-04-02"))
 	if r.status != 200 || r.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
 	desk.has("search", words(t, r.body), "Not found", "Add this patient")
+	r = desk.post("/patients/search", searched("Br", "Mila", "2019-04-02"))
+	desk.has("few letters", words(t, r.body), "Not found", "So few letters are looked for as a whole name")
 	r = desk.post("/patients/search", searched("B", "Mila", ""))
 	if r.status != 400 {
 		t.Errorf("too broad: %d", r.status)
@@ -56,6 +58,14 @@ func TestPatientScreens(t *testing.T) {
 		t.Errorf("wrong ZIP code: %d", r.status)
 	}
 	desk.has("refused", r.body, "ZIP code: want five digits", `value="12 Elm St"`, `value="nora@example.org"`)
+	form = milaForm() // a number without a name is not dropped in silence
+	form.Del("guardian0_family")
+	form.Del("guardian0_given")
+	r = desk.post("/patients", form)
+	if r.status != 400 {
+		t.Errorf("a guardian without a name: %d", r.status)
+	}
+	desk.has("refused", r.body, "Guardian&#39;s family name: is missing", `value="312 555 0143"`, `value="nora@example.org"`)
 	r = desk.post("/patients", milaForm())
 	at := r.header.Get("Location")
 	if r.status != 303 || !regexp.MustCompile(`^/patients/[0-9A-Z]{26}$`).MatchString(at) {
@@ -97,7 +107,7 @@ func TestPatientScreens(t *testing.T) {
 	if r.status != 303 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	desk.page(at+"/opt-out", "The record is locked", "signed 2026-01-02 by Nora Brandt")
+	desk.page(at+"/opt-out", "The record is locked", "signed Jan 2, 2026 by Nora Brandt")
 	for _, path := range []string{at, at + "/edit", at + "/opt-out"} {
 		r = other.get(path)
 		if r.status != 403 {
@@ -116,7 +126,8 @@ func TestPatientScreens(t *testing.T) {
 	if r = other.post(at+"/emergency", url.Values{"why": {"unconscious, anaphylaxis"}}); r.status != 303 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	other.page(at, "It is open to you for an emergency", "Whitfield")
+	other.page(at, "It is open to you for an emergency", "Whitfield", "!Give a dose", "!Record a death")
+	other.page(at+"/immunizations", "Due now", "!Give a dose", "!Record one", "!Record an exemption")
 	body = admin.page("/emergencies", "Ines", "unconscious, anaphylaxis", "!Whitfield")
 	review := regexp.MustCompile(`action="(/emergencies/[0-9A-Z]+)"`).FindStringSubmatch(body)[1]
 	admin.post(review, url.Values{"review": {"confirmed by the hospital"}})
@@ -160,7 +171,12 @@ func TestDuplicateScreens(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	merge := regexp.MustCompile(`/merges/[0-9A-Z]+`).FindString(body)
-	apart := admin.page(merge, "Entered since the merge", "varicella", "2026-05-04", "Mila Rose Bandt")
+	// From the record, too, one comes to the page that shows what was entered since.
+	admin.post("/patients/search", searched("Brandt", "Mila", "2019-04-02"))
+	if r := admin.get(first); !strings.Contains(r.body, `href="`+merge+`"`) || strings.Contains(r.body, merge+"/undo") {
+		t.Errorf("the record does not lead to %s, or undoes the merge unseen", merge)
+	}
+	apart := admin.page(merge, "Entered since the merge", "varicella", "May 4, 2026", "Mila Rose Bandt")
 	move := regexp.MustCompile(`name="move" value="([0-9A-Z]+)"`).FindStringSubmatch(apart)
 	if len(move) != 2 {
 		t.Fatal(apart)

@@ -13,6 +13,7 @@ import (
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/immunization"
+	"github.com/coldkeep/coldkeep/registry/patient"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
@@ -21,6 +22,7 @@ type reactionPage struct {
 	Codes  *vaccine.Codes
 	Days   []vaccinationDay
 	Report *immunization.VAERS
+	Whom   patient.Name
 	ID     string
 	Local  *time.Location
 }
@@ -82,7 +84,7 @@ func (s *server) addReaction(c *gin.Context) {
 		s.done(c, "/patients/"+id+"/reactions/new", "", err)
 		return
 	}
-	s.done(c, "/patients/"+id+"/reactions/"+r.ID, "The reaction is on the record. Report it to VAERS with the page below.", nil)
+	s.done(c, "/patients/"+id+"/reactions/"+r.ID, "The adverse event is on the record. Report it to VAERS with the page below.", nil)
 }
 
 // report is a reaction of the patient that the path names.
@@ -96,7 +98,12 @@ func (s *server) reaction(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.render(c, http.StatusOK, "reaction", &page{Title: "Adverse event", Nav: "patients", Data: reactionPage{Report: r, ID: c.Param("id"), Local: s.localZone(c)}})
+	p, err := s.Patients.Open(c.Request.Context(), principal(c), r.Patient, "adverse event")
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.render(c, http.StatusOK, "reaction", &page{Title: "Adverse event", Nav: "patients", Data: reactionPage{Report: r, Whom: p.Name(), ID: p.ID, Local: s.localZone(c)}})
 }
 
 // reactionCSV is the essential items of the report, a line for each vaccine.

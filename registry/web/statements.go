@@ -182,6 +182,7 @@ func (s *server) withdrawStatement(c *gin.Context) {
 
 type handedPage struct {
 	ID, Name string
+	Born     coldkeep.Date
 	Handed   []vis.Handed
 	Without  []immunization.Dose
 	Vaccine  func(cvx string) string
@@ -204,7 +205,7 @@ func (s *server) handedOver(c *gin.Context) {
 	}
 	n := r.Name()
 	s.render(c, http.StatusOK, "handed", &page{Title: "Statements handed over", Nav: "patients",
-		Data: handedPage{ID: r.ID, Name: strings.TrimSpace(n.Given + " " + n.Family), Handed: handed, Without: without, Vaccine: s.Immunizations.Codes().Name}})
+		Data: handedPage{ID: r.ID, Name: strings.TrimSpace(n.Given + " " + n.Family), Born: r.Birth, Handed: handed, Without: without, Vaccine: s.Immunizations.Codes().Name}})
 }
 
 type statementReportPage struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -101,12 +102,13 @@ func parseSpan(rangeKey, at string, now time.Time) (span, error) {
 	return span{}, coldkeep.Errorf(coldkeep.EINVALID, "range: %q: want 24h, 7d or 30d", rangeKey)
 }
 
-// query is the span as a link has it.
+// query is the span as a link has it. The colons of its time are escaped: html/template
+// takes what stands before a colon for a scheme, and puts nothing in its place.
 func (v span) query() string {
 	if v.Now {
 		return "?range=" + v.Key
 	}
-	return "?range=" + v.Key + "&at=" + v.At.Format(time.RFC3339)
+	return "?range=" + v.Key + "&at=" + url.QueryEscape(v.At.Format(time.RFC3339))
 }
 
 // Ranges are the links to the three lengths about the same time.
