@@ -335,11 +335,27 @@ func near(asked, p *Profile) bool {
 		switch {
 		case family == familySwapped:
 			return birth == same
+		case family == familyDifferent && birth == same && given == same && nearPart(asked.Names[0].Family, p.Names[i].Family):
+			return true
 		case family == 0 || family == familyDifferent || given == 0 || given == givenDifferent || given == givenInitial:
 			continue
 		case birth == same:
 			return true
 		case family == same && (given == same || given == givenShort || given == givenPart):
+			return true
+		}
+	}
+	return false
+}
+
+// nearPart reports whether a family name is one part of a compound one, but for a typing
+// error: Garzia, of Garcia Lopez.
+func nearPart(word, compound string) bool {
+	if !strings.Contains(compound, " ") {
+		return false
+	}
+	for part := range strings.FieldsSeq(compound) {
+		if typo(part, word) {
 			return true
 		}
 	}

@@ -81,6 +81,7 @@ func TestSearches(t *testing.T) {
 			{"second half, accents", byName("LÓPEZ", "elizabeth"), nurse, true, false},
 			{"short form", byName("Garcia Lopez", "Liz"), nurse, true, true},
 			{"typing error", byName("Garcai Lopez", "Elizabeth"), nurse, true, true},
+			{"typing error in one half", byName("Garzia", "Elizabeth"), nurse, true, true},
 			{"exchanged", byName("Elizabeth", "Garcia Lopez"), nurse, true, true},
 			{"month and day exchanged", patient.Query{Family: "Garcia Lopez", Given: "Elizabeth", Birth: coldkeep.NewDate(2019, 2, 4)}, nurse, true, true},
 			{"wrong year", patient.Query{Family: "Garcia Lopez", Given: "Elizabeth", Birth: coldkeep.NewDate(2018, 4, 2)}, nurse, true, true},
