@@ -27,7 +27,7 @@ var elsewhere = map[string]string{
 	// the gate of the record: TestPolicyOfExchange, and TestLocked of package hl7.
 	"patient.AskTold": "message", "patient.TakeTold": "message", "patient.LockTold": "message", "patient.Resolve": "message, tried as ResolveAlone",
 	"immunization.TakeTold": "message", "immunization.TakeBack": "message", "immunization.DrawTold": "message", "immunization.FactTold": "message", "immunization.ReactionTold": "message",
-	"immunization.ViewTold": "message", "immunization.FindTold": "message",
+	"immunization.ViewTold": "message", "immunization.FindTold": "message", "immunization.ForgetTold": "message", "immunization.ForgetReaction": "message",
 	// The rest, each with its own.
 	"auth.Prepare":        "makes an account in the transaction of who approves a site, and says itself what by may",
 	"immunization.Assign": "in the transaction of patient.UnmergePatients, which asks",
@@ -76,4 +76,4 @@ func TestEveryMethodIsInPolicy(t *testing.T) {
 	}
 }
 
-var exchangeMethods = []string{"Submit", "SubmitFile", "Files", "Progress", "WriteAnswers", "Messages", "Message", "Senders", "Sender", "PutSender", "Reports", "Undeducted", "Deduct", "Settle"}
+var exchangeMethods = []string{"Submit", "SubmitFile", "Files", "Progress", "WriteAnswers", "Messages", "Message", "Senders", "Sender", "PutSender", "Reports", "Undeducted", "CountUndeducted", "Deduct", "Settle"}
