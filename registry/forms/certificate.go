@@ -154,11 +154,12 @@ func certificate(r *Record, grade string) (*CertificatePage, error) {
 	for i := range r.View.Facts {
 		if f := &r.View.Facts[i]; f.Kind == immunization.Immunity && f.Ended == nil {
 			e := Evidence{What: evidenceOf(f), On: f.From}
-			if rests(f) && (f.Code == "023" || f.Code == "024" || f.Code == "025") {
+			switch {
+			case rests(f) && (f.Code == "023" || f.Code == "024" || f.Code == "025"):
 				p.Chickenpox = append(p.Chickenpox, e)
-			} else if rests(f) {
+			case rests(f):
 				p.Disease = append(p.Disease, e)
-			} else {
+			default:
 				p.Laboratory = append(p.Laboratory, e)
 			}
 		}

@@ -165,7 +165,7 @@ func known(d coldkeep.Date) coldkeep.Date {
 	return d
 }
 
-// Name, Day, Sex and Guardian are the record's in words, for the printed pages.
+// Name is the person's name as forms write it.
 func (r *Record) Name() string { return Name(r.Person.Name()) }
 
 // Day is a date as forms write it.

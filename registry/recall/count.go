@@ -98,7 +98,7 @@ func (s *Service) look(ctx context.Context, tx Tx, r *Run, heads []string) ([]lo
 	if err != nil {
 		return nil, err
 	}
-	judged := []looked{}
+	var judged []looked
 	if r.Cold != "" {
 		judged, err = s.lookCold(ctx, tx, r, members)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"mime"
 	"mime/quotedprintable"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -169,7 +170,8 @@ func TestMailsHoldNoPatientData(t *testing.T) {
 		for _, m := range got {
 			text := plain(t, m)
 			for _, not := range []string{"Okafor", "Ada", "Chioma Okafor", "MMR", "accin", "acun", one, two, spanish, v.ID, "2023", "Waukegan", "Shared Street", "85"} {
-				body := text[strings.Index(text, "\n\n"):]
+				_, body, _ := strings.Cut(text, "\n\n")
+				body = regexp.MustCompile(`[A-Z2-7]{26}`).ReplaceAllString(body, "") // the link to end messages may have anything in it
 				if strings.Contains(body, not) || not != "85" && strings.Contains(m.Header.Get("Subject"), not) {
 					t.Errorf("%q is in\n%s", not, text)
 				}

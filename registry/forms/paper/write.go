@@ -102,13 +102,13 @@ func (s *Sheet) table(columns []Column, rows [][]string, size, line float64) {
 	for _, c := range columns {
 		all += c.Share
 	}
-	draw := func(cells []string, style string, fill bool) float64 {
+	draw := func(cells []string, style string, fill bool) {
 		wrapped, height := make([][]string, len(cells)), 0.0
 		for i, c := range cells {
 			wrapped[i] = s.wrap(c, Width*columns[i].Share/all-1.4, style, size)
 			height = max(height, float64(len(wrapped[i]))*line+1)
 		}
-		return s.row(columns, all, wrapped, height, line, fill)
+		s.row(columns, all, wrapped, height, line, fill)
 	}
 	heads := make([]string, len(columns))
 	for i, c := range columns {
@@ -137,7 +137,7 @@ func (s *Sheet) table(columns []Column, rows [][]string, size, line float64) {
 	}
 }
 
-func (s *Sheet) row(columns []Column, all float64, wrapped [][]string, height, line float64, fill bool) float64 {
+func (s *Sheet) row(columns []Column, all float64, wrapped [][]string, height, line float64, fill bool) {
 	x, y := margin, s.pdf.GetY()
 	s.pdf.SetFillColor(232, 236, 240)
 	for i := range wrapped {
@@ -157,7 +157,6 @@ func (s *Sheet) row(columns []Column, all float64, wrapped [][]string, height, l
 		x += w
 	}
 	s.pdf.SetXY(margin, y+height)
-	return height
 }
 
 // Sign is lines for people to write on.
