@@ -47,39 +47,39 @@ func run(ctx context.Context, w io.Writer, c population.Config, sizes string, ca
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	var before *figures
+	var all []*caller
 	for size := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(size)
 		if err != nil || n < 100 {
 			return fmt.Errorf("%q is not a number of patients from 100", size)
 		}
-		f, err := measureAt(ctx, w, server, n, calls, c.Seed)
+		r, err := server.Registry(ctx, n, os.Stderr)
 		if err != nil {
 			return err
 		}
-		if before != nil {
-			f.growth(w, before)
+		defer func() { err = errors.Join(err, r.Close()) }()
+		b, err := newCaller(ctx, r, n, c.Seed)
+		if err != nil {
+			return err
 		}
-		before = f
+		all = append(all, b)
+	}
+	before := population.Load()
+	if err := measure(all, calls); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s before, %s after\n", before, population.Load())
+	for i, b := range all {
+		fmt.Fprintf(w, "\n%s\n", b.r)
+		b.f.print(w)
+		if err := plans(ctx, w, b.r.DB); err != nil {
+			return err
+		}
+		if i > 0 {
+			b.f.growth(w, all[i-1].f)
+		}
 	}
 	return nil
-}
-
-// measureAt measures the registry of a size.
-func measureAt(ctx context.Context, w io.Writer, server *population.Server, patients, calls int, seed uint64) (f *figures, err error) {
-	r, err := server.Registry(ctx, patients, os.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	fmt.Fprintf(w, "\n%s\n", r)
-	f, err = measure(ctx, r.DB, r.Store, r.People, calls, seed)
-	if err != nil {
-		return nil, err
-	}
-	f.patients = patients
-	f.print(w)
-	return f, plans(ctx, w, r.DB)
 }
 
 // growth compares two sizes: what grows with the logarithm of the patients at most grows

@@ -14,13 +14,10 @@ import (
 
 	"github.com/coldkeep/coldkeep"
 	"github.com/coldkeep/coldkeep/bench/population"
-	"github.com/coldkeep/coldkeep/internal/database"
 	"github.com/coldkeep/coldkeep/registry/auth"
 	"github.com/coldkeep/coldkeep/registry/forecast"
 	"github.com/coldkeep/coldkeep/registry/immunization"
 	"github.com/coldkeep/coldkeep/registry/patient"
-	"github.com/coldkeep/coldkeep/registry/simulate"
-	"github.com/coldkeep/coldkeep/registry/store"
 	"github.com/coldkeep/coldkeep/registry/vaccine"
 )
 
@@ -43,11 +40,9 @@ func (k *kind) at(q float64) time.Duration {
 type figures struct {
 	patients int
 	kinds    []kind
-	load     [2]string
 }
 
 func (f *figures) print(w io.Writer) {
-	fmt.Fprintf(w, "%s before, %s after\n", f.load[0], f.load[1])
 	fmt.Fprintf(w, "  %-34s %6s %9s %9s %9s %9s %8s\n", "", "calls", "p50", "p95", "p99", "longest", "goal p99")
 	for i := range f.kinds {
 		k := &f.kinds[i]
@@ -75,52 +70,54 @@ const (
 	searchNobody
 	page
 	record
-	kindCount
 )
 
 // perPerson is how many searches one invented nurse makes: fewer than make the registry
 // ask for patience.
 const perPerson = 8
 
-func measure(ctx context.Context, db *database.DB, s *store.Store, p *simulate.Population, calls int, seed uint64) (*figures, error) {
-	f := &figures{load: [2]string{population.Load(), ""}, kinds: make([]kind, kindCount)}
-	const ms = time.Millisecond
-	copy(f.kinds, []kind{
-		{name: "empty: a row and its commit"}, {name: "search by name and birth date", goal: 20 * ms}, {name: "search by a number", goal: 20 * ms},
-		{name: "search by guardian and birth date", goal: 20 * ms}, {name: "search by telephone and birth date", goal: 20 * ms}, {name: "search for who is not there", goal: 20 * ms},
-		{name: "page: record, history, forecast", goal: 50 * ms}, {name: "dose recorded", goal: 10 * ms},
-	})
-	b := &caller{ctx: ctx, db: db, s: s, p: p, f: f, rng: rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // nothing here is secret
-		patients: patient.New(s.Patients(), coldkeep.RealClock{}),
-		doses:    immunization.New(s.Immunizations(), forecast.NewLive(forecast.Builtin()), vaccine.Builtin(), coldkeep.RealClock{})}
-	for _, do := range []string{`DROP TABLE IF EXISTS bench_empty`, `CREATE TABLE bench_empty (n BIGINT PRIMARY KEY)`} {
-		if _, err := db.ExecContext(ctx, do); err != nil {
-			return nil, err
-		}
-	}
+// measure calls the registries in turn, so that what else the machine does falls on all sizes
+// alike. The first tenth only warms up.
+func measure(all []*caller, calls int) error {
 	for i := range calls + calls/10 {
-		if i == calls/10 { // the first tenth only warms up
-			for k := range f.kinds {
-				f.kinds[k].took, f.kinds[k].other = nil, 0
+		for _, b := range all {
+			if i == calls/10 {
+				for k := range b.f.kinds {
+					b.f.kinds[k].took, b.f.kinds[k].other = nil, 0
+				}
+			}
+			if err := b.round(i); err != nil {
+				return err
 			}
 		}
-		if err := b.round(i); err != nil {
-			return nil, err
-		}
 	}
-	f.load[1] = population.Load()
-	return f, nil
+	return nil
 }
 
 type caller struct {
 	ctx      context.Context //nolint:containedctx // it lives as long as the measurement
-	db       *database.DB
-	s        *store.Store
-	p        *simulate.Population
+	r        *population.Registry
 	f        *figures
 	rng      *rand.Rand
 	patients *patient.Service
 	doses    *immunization.Service
+}
+
+func newCaller(ctx context.Context, r *population.Registry, patients int, seed uint64) (*caller, error) {
+	const ms = time.Millisecond
+	f := &figures{patients: patients, kinds: []kind{
+		{name: "empty: a row and its commit"}, {name: "search by name and birth date", goal: 20 * ms}, {name: "search by a number", goal: 20 * ms},
+		{name: "search by guardian and birth date", goal: 20 * ms}, {name: "search by telephone and birth date", goal: 20 * ms}, {name: "search for who is not there", goal: 20 * ms},
+		{name: "page: record, history, forecast", goal: 50 * ms}, {name: "dose recorded", goal: 10 * ms},
+	}}
+	for _, do := range []string{`DROP TABLE IF EXISTS bench_empty`, `CREATE TABLE bench_empty (n BIGINT PRIMARY KEY)`} {
+		if _, err := r.DB.ExecContext(ctx, do); err != nil {
+			return nil, err
+		}
+	}
+	return &caller{ctx: ctx, r: r, f: f, rng: rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // nothing here is secret
+		patients: patient.New(r.Store.Patients(), coldkeep.RealClock{}),
+		doses:    immunization.New(r.Store.Immunizations(), forecast.NewLive(forecast.Builtin()), vaccine.Builtin(), coldkeep.RealClock{})}, nil
 }
 
 // time runs one call.
@@ -146,21 +143,21 @@ func (b *caller) somebody() (patient.Patient, error) {
 	var id ulid.ULID
 	_ = id.SetTime(ulid.Timestamp(at)) // it fails in the year 10889
 	var found string
-	err := b.db.QueryRowContext(b.ctx, `SELECT id FROM patients WHERE id >= $1 ORDER BY id LIMIT 1`, id.String()).Scan(&found)
+	err := b.r.DB.QueryRowContext(b.ctx, `SELECT id FROM patients WHERE id >= $1 ORDER BY id LIMIT 1`, id.String()).Scan(&found)
 	if err != nil { // nobody was entered after that
-		err = b.db.QueryRowContext(b.ctx, `SELECT id FROM patients ORDER BY id DESC LIMIT 1`).Scan(&found)
+		err = b.r.DB.QueryRowContext(b.ctx, `SELECT id FROM patients ORDER BY id DESC LIMIT 1`).Scan(&found)
 	}
 	if err != nil {
 		return patient.Patient{}, err
 	}
-	return b.s.Patient(b.ctx, found)
+	return b.r.Store.Patient(b.ctx, found)
 }
 
 func (b *caller) round(i int) error {
-	sites := b.p.Sites()
+	sites := b.r.People.Sites()
 	nurse := auth.Principal{ID: "bench-" + strconv.Itoa(i/perPerson), Name: "Bench Nurse", Role: auth.Nurse, Site: sites[(i/perPerson)%len(sites)].ID}
 	if err := b.time(empty, func() error {
-		return b.db.Tx(b.ctx, func(tx *sql.Tx) error {
+		return b.r.DB.Tx(b.ctx, func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(b.ctx, `INSERT INTO bench_empty (n) VALUES ($1)`, i)
 			return err
 		})
