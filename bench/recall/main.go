@@ -87,7 +87,7 @@ func (b *bench) row(what, of string, n int, took time.Duration, rawN int, raw ti
 
 // largest is the practice with the most people.
 func (b *bench) largest(ctx context.Context) (id coldkeep.SiteID, err error) {
-	err = b.DB.QueryRowContext(ctx, `SELECT site FROM patient_statuses WHERE until_at IS NULL GROUP BY site ORDER BY COUNT(*) DESC LIMIT 1`).Scan(&id)
+	err = b.DB.QueryRowContext(ctx, `SELECT site FROM patient_statuses WHERE until_at IS NULL AND site <> '' GROUP BY site ORDER BY COUNT(*) DESC LIMIT 1`).Scan(&id)
 	return id, err
 }
 

@@ -131,9 +131,9 @@ func (t *tx) IssueRun(ctx context.Context, v recall.Run) error {
 		v.ID, string(v.State), v.Round, channelWords(v.Channels), database.NullMillis(v.IssuedAt), v.Round-1)
 }
 
-// cohort is the condition of a cohort: of a practice by its statuses, of the jurisdiction
-// every record that stands for itself.
-func cohort(site coldkeep.SiteID, from, to coldkeep.Date) (where string, args []any) {
+// cohort is where a cohort is read from: of a practice by its statuses, of the jurisdiction
+// every record that stands for itself. with stands before the SELECT.
+func cohort(site coldkeep.SiteID, from, to coldkeep.Date) (with, where string, args []any) {
 	born := "h.birth >= $1 AND h.birth <= $2"
 	until := "9999-12-31"
 	if to.Known() {
@@ -141,20 +141,24 @@ func cohort(site coldkeep.SiteID, from, to coldkeep.Date) (where string, args []
 	}
 	args = []any{from.String(), until}
 	if site == "" {
-		return ` FROM patients h WHERE h.head = h.id AND ` + born, args
+		// Not head = id, which says the same: engines take it for rare, and then sort everybody.
+		return "", ` FROM patients h WHERE h.merged_into = '' AND ` + born, args
 	}
-	return ` FROM patient_statuses st JOIN patients p ON p.id = st.patient JOIN patients h ON h.id = p.head WHERE st.site = $3 AND st.until_at IS NULL AND ` + born, append(args, string(site))
+	// By itself first: asked for the first few in the order of ids, PostgreSQL would otherwise go
+	// through all records of the state until it has found as many of the practice.
+	return `WITH of_site AS MATERIALIZED (SELECT DISTINCT p.head FROM patient_statuses st JOIN patients p ON p.id = st.patient WHERE st.site = $3 AND st.until_at IS NULL) `,
+		` FROM of_site s JOIN patients h ON h.id = s.head WHERE ` + born, append(args, string(site))
 }
 
 func (r rows) Cohort(ctx context.Context, site coldkeep.SiteID, from, to coldkeep.Date, after string, limit int) ([]string, error) {
-	where, args := cohort(site, from, to)
+	with, where, args := cohort(site, from, to)
 	n := len(args)
-	return list(ctx, r.q, text, `SELECT DISTINCT h.id`+where+` AND h.id > $`+itoa(n+1)+` ORDER BY h.id LIMIT $`+itoa(n+2), append(args, after, limit)...)
+	return list(ctx, r.q, text, with+`SELECT h.id`+where+` AND h.id > $`+itoa(n+1)+` ORDER BY h.id LIMIT $`+itoa(n+2), append(args, after, limit)...)
 }
 
 func (r rows) CohortSize(ctx context.Context, site coldkeep.SiteID, from, to coldkeep.Date) (int, error) {
-	where, args := cohort(site, from, to)
-	n, err := one(ctx, r.q, number, "", `SELECT COUNT(DISTINCT h.id)`+where, args...)
+	with, where, args := cohort(site, from, to)
+	n, err := one(ctx, r.q, number, "", with+`SELECT COUNT(*)`+where, args...)
 	return int(n), err
 }
 
@@ -177,7 +181,7 @@ func (r rows) Members(ctx context.Context, site coldkeep.SiteID, heads []string)
 		}
 		m.Died, err = date(died)
 		return m, err
-	}, `SELECT h.id, h.birth, h.sex, h.birth_nation, h.deceased, h.died, h.publicity, h.zip FROM patients h WHERE h.head = h.id AND `+where+` ORDER BY h.id`, args...)
+	}, `SELECT h.id, h.birth, h.sex, h.birth_nation, h.deceased, h.died, h.publicity, h.zip FROM patients h WHERE h.merged_into = '' AND `+where+` ORDER BY h.id`, args...)
 	if err != nil {
 		return nil, err
 	}
