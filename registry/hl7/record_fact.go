@@ -85,7 +85,7 @@ func (w *writer) facts(v *immunization.View) {
 		}
 	}
 	for _, e := range v.Exemptions {
-		if e.Ended != nil || e.Kind != immunization.Medical || e.Until.Known() && e.Until < v.Today {
+		if e.Ended != nil || e.Kind != immunization.Medical || e.Until.Known() && e.Until < v.Today || e.Outlasted(v.Exemptions) {
 			continue
 		}
 		begin()

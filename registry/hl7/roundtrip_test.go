@@ -49,7 +49,7 @@ func protects(v *immunization.View) string {
 	}
 	for _, e := range v.Exemptions {
 		switch {
-		case e.Ended != nil || e.Until.Known() && e.Until < v.Today:
+		case e.Ended != nil || e.Until.Known() && e.Until < v.Today || e.Kind == immunization.Medical && e.Outlasted(v.Exemptions):
 		case e.Kind == immunization.Medical:
 			out = append(out, fmt.Sprintln("fact", immunization.Precaution, "", e.Words(), e.From, e.Until, false))
 		default:

@@ -1,7 +1,9 @@
 package immunization
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -178,6 +180,22 @@ func (e *Exemption) Words() string {
 		groups = strings.Join(e.Groups, ", ")
 	}
 	return "Medical exemption: " + groups
+}
+
+// Outlasted reports whether another exemption of all says the same in a message and holds
+// for longer. A message tells one of them: told as two, the second would take the place of
+// the first.
+func (e *Exemption) Outlasted(all []Exemption) bool {
+	until := func(e *Exemption) coldkeep.Date {
+		if !e.Until.Known() {
+			return math.MaxInt32 // for good
+		}
+		return e.Until
+	}
+	return slices.ContainsFunc(all, func(o Exemption) bool {
+		return o.ID != e.ID && o.Kind == e.Kind && o.Ended == nil && o.Words() == e.Words() &&
+			cmp.Or(cmp.Compare(until(e), until(&o)), cmp.Compare(o.From, e.From), cmp.Compare(o.ID, e.ID)) < 0
+	})
 }
 
 // says reports whether an exemption on file is what a message tells of: it comes back from
